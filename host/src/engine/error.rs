@@ -1,0 +1,132 @@
+//! Why a verb did not do what it was asked.
+
+use std::fmt;
+
+use runner_core::id::{InstanceName, SourceName};
+
+use crate::provider::ProviderError;
+
+/// What went wrong, for exit codes and JSON (`kind`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// No such source.
+    UnknownSource,
+    /// No such instance.
+    UnknownInstance,
+    /// The instance is not leased (any more).
+    NotLeased,
+    /// A limit leaves no room; waiting may help.
+    Exhausted,
+    /// `--wait` ran out.
+    TimedOut,
+    /// A grant is missing.
+    Denied,
+    /// Configuration or request is wrong.
+    Invalid,
+    /// The provider failed.
+    Provider,
+    /// A hook or script failed.
+    Hook,
+    /// The state database failed.
+    State,
+    /// Reading or writing local files or streams failed.
+    Io,
+    /// A signal ended the wait.
+    Interrupted,
+}
+
+impl FailureKind {
+    /// The word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::UnknownSource => "unknown-source",
+            Self::UnknownInstance => "unknown-instance",
+            Self::NotLeased => "not-leased",
+            Self::Exhausted => "exhausted",
+            Self::TimedOut => "timed-out",
+            Self::Denied => "denied",
+            Self::Invalid => "invalid",
+            Self::Provider => "provider",
+            Self::Hook => "hook",
+            Self::State => "state",
+            Self::Io => "io",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A failed verb: one sentence, what can be done, and the cause.
+#[derive(Debug)]
+pub struct EngineError {
+    pub kind: FailureKind,
+    pub message: String,
+    pub hint: Option<String>,
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl EngineError {
+    /// An error of this kind.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+            source: None,
+        }
+    }
+
+    /// Adds what the reader can do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn because(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
+    /// No instance has this name.
+    pub fn unknown_instance(name: &InstanceName) -> Self {
+        Self::new(
+            FailureKind::UnknownInstance,
+            format!("there is no instance `{name}`"),
+        )
+        .hint("`runner status -v` lists the instances in use")
+    }
+
+    /// No source has this name.
+    pub fn unknown_source(name: &SourceName) -> Self {
+        Self::new(
+            FailureKind::UnknownSource,
+            format!("there is no source `{name}`"),
+        )
+        .hint("`runner source list` shows the sources and where they are defined")
+    }
+
+    /// A provider call failed while doing `what`.
+    pub fn provider(what: impl Into<String>, error: ProviderError) -> Self {
+        let hint = error.remedy.clone();
+        Self {
+            kind: FailureKind::Provider,
+            message: what.into(),
+            hint,
+            source: Some(Box::new(error)),
+        }
+    }
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for EngineError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| &**source as _)
+    }
+}

@@ -1,0 +1,167 @@
+//! What the verbs are asked and what they answer.
+
+use std::time::Duration;
+
+use runner_core::id::{InstanceName, SourceName, Timestamp};
+use runner_core::instance::State;
+use runner_core::policy::{Limit, Policy};
+use serde::{Deserialize, Serialize};
+
+use crate::config::SourceConfig;
+use crate::plugin::{Capabilities, ComponentRef};
+use crate::provider::{Access, Facts};
+
+/// A source as one verb needs it: configuration, component and grant brought together. Instances keep the
+/// definition they were made with, so that they can be used and discarded after the configuration changed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Definition {
+    pub source: SourceName,
+    /// The component that makes and drives the instances.
+    pub component: ComponentRef,
+    /// The plugin's own keys, validated, with defaults.
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// What the plugin may do.
+    pub grant: Capabilities,
+    pub policy: Policy,
+    /// Limits per plugin call.
+    pub limits: crate::plugin::Limits,
+    /// Directories of scripts, `provision.d` and `discard.d`.
+    pub provision_scripts: Option<std::path::PathBuf>,
+    pub discard_scripts: Option<std::path::PathBuf>,
+    /// Hook plugins, in order.
+    pub hooks: Vec<HookDefinition>,
+}
+
+/// A hook plugin of a source.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HookDefinition {
+    pub component: ComponentRef,
+    pub config: serde_json::Map<String, serde_json::Value>,
+    pub grant: Capabilities,
+}
+
+/// What `acquire` draws on: one source, or the sources of a pool in order.
+#[derive(Clone, Debug)]
+pub struct Draw {
+    /// The source or pool that was asked for: its name goes into the instances' names.
+    pub asked: SourceName,
+    /// The pool's own limits, when `asked` is a pool.
+    pub pool: Option<Policy>,
+    /// Where instances come from, in order of preference.
+    pub sources: Vec<Definition>,
+}
+
+/// How long `acquire` waits for an exhausted source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Fail at once.
+    No,
+    /// Until there is room.
+    Forever,
+    /// At most this long.
+    For(Duration),
+}
+
+/// Who holds a lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    pub user: String,
+    pub host: String,
+    pub pid: u32,
+}
+
+/// One instance, for `status -v` and JSON.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct InstanceStatus {
+    pub name: InstanceName,
+    pub source: SourceName,
+    /// The pool it was asked of, if any.
+    pub pool: Option<SourceName>,
+    pub state: State,
+    /// When it entered that state.
+    pub since: Timestamp,
+    pub created: Timestamp,
+    pub owner: Option<Owner>,
+    pub attributes: Vec<(String, String)>,
+    pub facts: Option<Facts>,
+    pub access: Option<Access>,
+    /// Why it is broken, or why its last discard failed.
+    pub trouble: Option<String>,
+}
+
+/// One source or pool, for `status`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SourceStatus {
+    pub source: SourceName,
+    /// Its children, when it is a pool (their instances are counted here too).
+    pub pool: Option<Vec<SourceName>>,
+    pub cached: u32,
+    pub in_use: u32,
+    /// Being made, or being destroyed.
+    pub other: u32,
+    pub maximum: Limit,
+    /// Instances that are not `discarded`.
+    pub instances: Vec<InstanceStatus>,
+}
+
+/// One line of the operation log.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OperationStatus {
+    pub id: i64,
+    pub verb: String,
+    pub instance: Option<InstanceName>,
+    pub source: Option<SourceName>,
+    pub owner: Owner,
+    pub started: Timestamp,
+    pub ended: Option<Timestamp>,
+    /// `ok`, `failed`, `running`, or `interrupted` (its process is gone).
+    pub outcome: String,
+    /// What happened, when there is more to say.
+    pub detail: Option<String>,
+}
+
+/// What happened to each released or discarded instance.
+#[derive(Debug)]
+pub struct Released {
+    pub name: InstanceName,
+    pub end: ReleaseEnd,
+}
+
+/// How a release or discard ended.
+#[derive(Debug)]
+pub enum ReleaseEnd {
+    /// Kept for the next holder.
+    Kept,
+    /// Destroyed, and the provider confirmed it.
+    Discarded,
+    /// It was not leased (any more): nothing to do.
+    Already,
+    /// The lease has ended, but the provider has not confirmed the discard; it is tried again later.
+    Pending(super::EngineError),
+}
+
+/// One side of `cp`.
+#[derive(Clone, Debug)]
+pub enum Endpoint {
+    /// A path of this machine.
+    Local(std::path::PathBuf),
+    /// `-`: this process' standard input or output.
+    Stream,
+    /// A path of an instance, bytes.
+    Remote {
+        instance: InstanceName,
+        path: Vec<u8>,
+    },
+}
+
+/// Where a source's definition comes from, before it is resolved.
+#[derive(Clone, Debug)]
+pub enum SourceRequest {
+    /// A configured name (or the implicit `local`).
+    Named(SourceName),
+    /// A component file given on the command line, with its options.
+    File(SourceConfig),
+}

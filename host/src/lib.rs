@@ -1,0 +1,12 @@
+//! `runner` gets, uses, keeps and gives back compute, through sandboxed WebAssembly providers.
+//!
+//! `ARCHITECTURE.md` beside this crate's manifest has the map of the rooms and the invariants between them.
+
+pub mod config;
+pub mod engine;
+pub mod plugin;
+pub mod provider;
+pub mod report;
+pub mod store;
+pub mod transfer;
+pub mod transport;

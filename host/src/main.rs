@@ -1,0 +1,3 @@
+//! The command `runner`.
+
+fn main() {}

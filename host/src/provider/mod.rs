@@ -1,0 +1,76 @@
+//! The port between the engine and whatever makes and drives instances.
+//!
+//! `plugin` implements it for WebAssembly components and `transport` for instances that are reached by ssh; the
+//! simulator and the fake in `tests` implement it too. The engine sees nothing else of them. The shapes follow
+//! `wit/provider.wit`, which explains each item.
+
+mod error;
+mod types;
+
+use async_trait::async_trait;
+
+pub use error::{CallContext, ErrorKind, ProviderError};
+pub use types::{
+    Access, Allocated, Command, Direction, Doomed, ExitStatus, Facts, HookPoint, Instance, Listed,
+    Optional, Output, Request, SshTarget, Stdio,
+};
+
+/// The answer of every provider call.
+pub type Result<T> = std::result::Result<T, ProviderError>;
+
+/// One source's provider. Every call may be repeated and may run beside others. Dropping the future cancels the call.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Which of the optional calls exist; the others answer `unsupported`.
+    fn optional(&self) -> Optional;
+
+    /// Makes an instance.
+    async fn allocate(&self, request: &Request) -> Result<Allocated>;
+
+    /// Runs a command connected to `stdio` and waits for it.
+    async fn run(&self, instance: &Instance, command: &Command, stdio: Stdio)
+    -> Result<ExitStatus>;
+
+    /// Moves a tar stream; `unsupported` means: use `tar` over `run`.
+    async fn copy(&self, instance: &Instance, direction: &Direction, stdio: Stdio) -> Result<()>;
+
+    /// Destroys whatever carries the token. Success also when there is nothing.
+    async fn discard(&self, doomed: &Doomed) -> Result<()>;
+
+    /// Is it alive?
+    async fn check(&self, instance: &Instance) -> Result<()>;
+
+    /// Everything at the backend that carries a token of this source's.
+    async fn list(&self) -> Result<Vec<Listed>>;
+
+    /// Measured facts.
+    async fn probe(&self, instance: &Instance) -> Result<Facts>;
+
+    /// Reboots, and answers when commands are taken again.
+    async fn reboot(&self, instance: &Instance) -> Result<()>;
+
+    /// Sends a signal to the running command with this id.
+    async fn signal(&self, instance: &Instance, command_id: &str, signal: u8) -> Result<()>;
+}
+
+/// What a hook may do with the instance that its event is about.
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// Runs a command and collects what it prints, at most 1 MiB of each stream.
+    async fn run(&self, command: &Command, stdin: Vec<u8>) -> Result<Output>;
+}
+
+/// A hook plugin, configured for one source.
+#[async_trait]
+pub trait Hook: Send + Sync {
+    /// The name shown in reports.
+    fn name(&self) -> &str;
+
+    /// Tells the hook what happens.
+    async fn on_event(
+        &self,
+        at: HookPoint,
+        instance: &Instance,
+        target: std::sync::Arc<dyn Target>,
+    ) -> Result<()>;
+}

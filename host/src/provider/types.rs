@@ -1,0 +1,174 @@
+//! Requests and answers of the port. The shapes follow `wit/types.wit`.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use runner_core::id::{InstanceName, Token};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+/// Which optional interfaces a provider exports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Optional {
+    pub liveness: bool,
+    pub inventory: bool,
+    pub facts: bool,
+    pub power: bool,
+    pub signals: bool,
+}
+
+/// What to make.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub token: Token,
+    pub name: InstanceName,
+    pub slot: u32,
+    pub workdir: Option<PathBuf>,
+}
+
+/// How an instance is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Through its plugin.
+    Plugin,
+    /// By the host's own OpenSSH.
+    Ssh(SshTarget),
+}
+
+/// A host to reach by OpenSSH.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SshTarget {
+    pub host: String,
+    pub port: Option<u16>,
+    pub user: Option<String>,
+}
+
+/// The answer of `allocate`.
+#[derive(Clone, Debug)]
+pub struct Allocated {
+    pub handle: String,
+    pub access: Access,
+    pub attributes: Vec<(String, String)>,
+}
+
+/// An instance that exists.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    pub handle: String,
+    pub token: Token,
+    pub name: InstanceName,
+    pub workdir: Option<PathBuf>,
+}
+
+/// What to destroy.
+#[derive(Clone, Debug)]
+pub struct Doomed {
+    pub token: Token,
+    pub handle: Option<String>,
+    pub name: InstanceName,
+    pub workdir: Option<PathBuf>,
+}
+
+/// A command; everything in it is bytes.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// Never empty.
+    pub argv: Vec<Vec<u8>>,
+    pub env: Vec<(String, Vec<u8>)>,
+    pub cwd: Option<Vec<u8>>,
+    pub tty: bool,
+    /// 16 hexadecimal digits.
+    pub id: String,
+}
+
+/// The caller's end of a command's streams. Always real descriptors, so that bytes need not pass through us.
+#[derive(Debug)]
+pub struct Stdio {
+    pub stdin: OwnedFd,
+    pub stdout: OwnedFd,
+    pub stderr: OwnedFd,
+    /// `stdin` is a terminal of the command's own: start it in a new session with that as its controlling terminal.
+    pub terminal: bool,
+    /// Start the program in a process group of its own, because signals reach the command another way
+    /// (`Provider::signal`). Otherwise it shares ours, and the terminal's Ctrl-C reaches it by itself.
+    pub own_group: bool,
+    /// Signal numbers to send to the program that is started for the command.
+    pub signals: Option<UnboundedReceiver<u8>>,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExitStatus {
+    Code(u8),
+    Signal(u8),
+}
+
+impl ExitStatus {
+    /// As a shell reports it: 128+N for a signal N.
+    pub fn shell_code(self) -> u8 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => signal.saturating_add(128),
+        }
+    }
+
+    /// It ended with code 0.
+    pub fn success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+/// What a command printed and how it ended.
+#[derive(Clone, Debug)]
+pub struct Output {
+    pub status: ExitStatus,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+/// Which way a copy goes; paths are the instance's.
+#[derive(Clone, Debug)]
+pub enum Direction {
+    /// Unpack the archive on `stdin` into this existing directory.
+    Into(Vec<u8>),
+    /// Write an archive of this path to `stdout`.
+    OutOf(Vec<u8>),
+}
+
+/// One entry of a provider's listing.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub token: Token,
+    pub handle: String,
+}
+
+/// What a probe measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    pub arch: Option<String>,
+    pub cpus: Option<u32>,
+    /// Bytes.
+    pub memory: Option<u64>,
+    pub os: Option<String>,
+    pub hostname: Option<String>,
+    pub address: Option<String>,
+}
+
+/// When a hook is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookPoint {
+    Provision,
+    Discard,
+}
+
+impl HookPoint {
+    /// The word in configuration and reports; scripts live in `WORD.d`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Provision => "provision",
+            Self::Discard => "discard",
+        }
+    }
+}

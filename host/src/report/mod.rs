@@ -1,0 +1,1 @@
+//! Turns events and snapshots into lines and JSON.

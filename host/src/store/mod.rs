@@ -1,0 +1,1 @@
+//! The only SQL: schema, migrations, compare-and-set transitions, operation log.

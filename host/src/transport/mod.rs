@@ -1,0 +1,1 @@
+//! Instances that the host reaches itself, through OpenSSH.
