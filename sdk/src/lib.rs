@@ -1,1 +1,74 @@
-//! placeholder
+//! Write a provider or a hook for `runner`: implement one trait, call one macro, build for `wasm32-wasip2`.
+//!
+//! The contract behind these items, and what the host promises and expects, is in `wit/README.md` of the `runner`
+//! repository; `sdk/README.md` has a complete provider. This crate only makes the contract pleasant in Rust: nothing
+//! here adds to it, and nothing here is known to the host.
+//!
+//! ```
+//! use runner_sdk::{Allocated, Command, Context, Doomed, ExitStatus, Instance, Provider, Request, Result, Stdio, process};
+//!
+//! struct Shed;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Config {
+//!     tool: String,
+//! }
+//!
+//! impl Provider for Shed {
+//!     type Config = Config;
+//!
+//!     fn allocate(ctx: &Context<Config>, request: &Request) -> Result<Allocated> {
+//!         process::output([&ctx.config.tool, "new", &request.token])?.success()?;
+//!         Ok(Allocated::new(&request.token))
+//!     }
+//!
+//!     fn run(ctx: &Context<Config>, instance: &Instance, command: Command, io: Stdio) -> Result<ExitStatus> {
+//!         process::exec(command.wrapped_in([&ctx.config.tool, "in", &instance.token, "--"]), io)
+//!     }
+//!
+//!     fn discard(ctx: &Context<Config>, doomed: &Doomed) -> Result<()> {
+//!         process::output([&ctx.config.tool, "rm", "--force", &doomed.token])?.success()?;
+//!         Ok(())
+//!     }
+//! }
+//! # #[cfg(any())]
+//! runner_sdk::provider!(Shed, manifest = "plugin.json");
+//! ```
+
+#![warn(missing_docs)]
+
+mod adapter;
+mod bindings;
+mod command;
+mod context;
+mod error;
+mod hook;
+pub mod http;
+pub mod log;
+mod macros;
+mod output;
+mod probe;
+pub mod process;
+mod provider;
+pub mod secrets;
+pub mod ssh;
+pub mod target;
+mod types;
+
+pub use context::Context;
+pub use error::{Error, ErrorKind, Result};
+pub use hook::{Hook, Point};
+pub use output::Output;
+pub use process::Stdio;
+pub use provider::{Inventory, Liveness, Power, Probe, Provider, Signals};
+pub use types::{
+    Access, Allocated, Command, Direction, Doomed, Entry, ExitStatus, Facts, Instance, Request,
+    SshTarget,
+};
+
+/// What the macros need to reach from an author's crate. Not part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::adapter::{HookAdapter, ProviderAdapter};
+    pub use crate::bindings::{facts, hook, inventory, liveness, power, provider, signals};
+}

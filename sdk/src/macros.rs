@@ -1,0 +1,96 @@
+//! The macros that turn a type into a component. Off `wasm32` they only check that the type fits, so that an
+//! author's crate can be checked, documented and unit-tested like any other.
+
+/// Exports a [`Provider`](crate::Provider) and embeds its manifest.
+///
+/// `manifest` is a path relative to the author's `Cargo.toml`. An optional interface is part of the component only
+/// when it is listed, and then its trait must be implemented: `liveness`, `inventory`, `facts` (trait
+/// [`Probe`](crate::Probe)), `power`, `signals`.
+///
+/// ```ignore
+/// runner_sdk::provider!(Shed, manifest = "plugin.json");
+/// runner_sdk::provider!(Shed, manifest = "plugin.json", optional = [liveness, inventory]);
+/// ```
+#[macro_export]
+macro_rules! provider {
+    ($plugin:ty, manifest = $manifest:literal $(, optional = [$($optional:ident),* $(,)?])? $(,)?) => {
+        const _: () = {
+            const fn implements<P: $crate::Provider>() {}
+            implements::<$plugin>();
+            #[allow(dead_code, reason = "only used when building for wasm32")]
+            type Plugin = $crate::__private::ProviderAdapter<$plugin>;
+            #[cfg(target_arch = "wasm32")]
+            $crate::__private::provider::export!(Plugin with_types_in $crate::__private::provider);
+            $($($crate::__optional!($optional, $plugin, Plugin);)*)?
+            $crate::__manifest!($manifest);
+        };
+    };
+}
+
+/// Exports a [`Hook`](crate::Hook) and embeds its manifest.
+///
+/// ```ignore
+/// runner_sdk::hook!(FreeSpace, manifest = "plugin.json");
+/// ```
+#[macro_export]
+macro_rules! hook {
+    ($plugin:ty, manifest = $manifest:literal $(,)?) => {
+        const _: () = {
+            const fn implements<H: $crate::Hook>() {}
+            implements::<$plugin>();
+            #[allow(dead_code, reason = "only used when building for wasm32")]
+            type Plugin = $crate::__private::HookAdapter<$plugin>;
+            #[cfg(target_arch = "wasm32")]
+    $crate::__private::hook::export!(Plugin with_types_in $crate::__private::hook);
+            $crate::__manifest!($manifest);
+        };
+    };
+}
+
+/// Exports one optional interface.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __optional {
+    (liveness, $plugin:ty, $adapter:ident) => {
+        $crate::__optional!(@ liveness, Liveness, $plugin, $adapter);
+    };
+    (inventory, $plugin:ty, $adapter:ident) => {
+        $crate::__optional!(@ inventory, Inventory, $plugin, $adapter);
+    };
+    (facts, $plugin:ty, $adapter:ident) => {
+        $crate::__optional!(@ facts, Probe, $plugin, $adapter);
+    };
+    (power, $plugin:ty, $adapter:ident) => {
+        $crate::__optional!(@ power, Power, $plugin, $adapter);
+    };
+    (signals, $plugin:ty, $adapter:ident) => {
+        $crate::__optional!(@ signals, Signals, $plugin, $adapter);
+    };
+    (@ $module:ident, $interface:ident, $plugin:ty, $adapter:ident) => {
+        const _: () = {
+            const fn implements<P: $crate::$interface>() {}
+            implements::<$plugin>();
+        };
+        #[cfg(target_arch = "wasm32")]
+        $crate::__private::$module::export!($adapter with_types_in $crate::__private::$module);
+    };
+    ($other:ident, $plugin:ty, $adapter:ident) => {
+        compile_error!(concat!(
+            "there is no optional interface `", stringify!($other),
+            "`: liveness, inventory, facts, power or signals"
+        ));
+    };
+}
+
+/// Puts the manifest into the custom section where the host looks for it without running anything.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __manifest {
+    ($path:literal) => {
+        #[cfg(target_arch = "wasm32")]
+        #[used]
+        #[unsafe(link_section = "runner:plugin")]
+        static MANIFEST: [u8; include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $path))
+            .len()] = *include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $path));
+    };
+}

@@ -1,0 +1,197 @@
+//! The records of the contract, with what makes them pleasant to build and read.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::Error;
+pub use crate::bindings::facts::exports::runner::plugin::facts::Facts;
+pub use crate::bindings::inventory::exports::runner::plugin::inventory::Entry;
+pub use crate::bindings::provider::exports::runner::plugin::provider::Direction;
+pub use crate::bindings::provider::runner::plugin::types::{
+    Access, Allocated, Command, Doomed, ExitStatus, Instance, Request, SshTarget,
+};
+
+impl Allocated {
+    /// An instance reached through this plugin. The handle (at most 4096 bytes) comes back on each call.
+    pub fn new(handle: impl Into<String>) -> Self {
+        Self {
+            handle: handle.into(),
+            access: Access::Plugin,
+            attributes: Vec::new(),
+        }
+    }
+
+    /// Reached by OpenSSH from the host, with no plugin code on the way.
+    #[must_use]
+    pub fn by_ssh(mut self, target: SshTarget) -> Self {
+        self.access = Access::Ssh(target);
+        self
+    }
+
+    /// Adds a line to `runner status -v`.
+    #[must_use]
+    pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.attributes.push((name.into(), value.into()));
+        self
+    }
+}
+
+impl ExitStatus {
+    /// It ended with code 0.
+    pub fn success(&self) -> bool {
+        *self == Self::Code(0)
+    }
+
+    /// The status behind a code as shells and most tools report it: 128+N is signal N.
+    pub fn from_shell_code(code: u8) -> Self {
+        match code {
+            129..=192 => Self::Signal(code - 128),
+            code => Self::Code(code),
+        }
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "ended with code {code}"),
+            Self::Signal(signal) => write!(f, "was killed by signal {signal}"),
+        }
+    }
+}
+
+/// As the operator writes it: `[user@]host[:port]`, an IPv6 address with a port in brackets.
+impl FromStr for SshTarget {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let wrong = |why: &str| {
+            Error::invalid(format!("`{text}` is not an ssh target: {why}"))
+                .remedy("write `[user@]host[:port]`, with an IPv6 address in brackets")
+        };
+        let (user, rest) = match text.rsplit_once('@') {
+            Some((user, rest)) => (Some(user), rest),
+            None => (None, text),
+        };
+        let (host, port) = match rest.strip_prefix('[') {
+            Some(rest) => {
+                let (host, after) = rest
+                    .split_once(']')
+                    .ok_or_else(|| wrong("the bracket is not closed"))?;
+                match after.strip_prefix(':') {
+                    Some(port) => (host, Some(port)),
+                    None if after.is_empty() => (host, None),
+                    None => return Err(wrong("after the bracket comes `:port` or nothing")),
+                }
+            }
+            // More than one colon and no brackets: an IPv6 address alone.
+            None if rest.matches(':').count() > 1 => (rest, None),
+            None => match rest.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (rest, None),
+            },
+        };
+        let port = match port {
+            None => None,
+            Some(digits) => match digits.parse::<u16>() {
+                Ok(port) if port > 0 => Some(port),
+                _ => return Err(wrong("the port is a number from 1 to 65535")),
+            },
+        };
+        if host.is_empty() {
+            return Err(wrong("the host is missing"));
+        }
+        if user.is_some_and(str::is_empty) {
+            return Err(wrong("the user is missing"));
+        }
+        if host.starts_with('-') || user.is_some_and(|user| user.starts_with('-')) {
+            return Err(wrong("a leading `-` would be an option"));
+        }
+        if text
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || c == '/')
+        {
+            return Err(wrong(
+                "blanks, control characters and `/` cannot be part of it",
+            ));
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            user: user.map(str::to_owned),
+        })
+    }
+}
+
+/// The form that `FromStr` reads.
+impl fmt::Display for SshTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(user) = &self.user {
+            write!(f, "{user}@")?;
+        }
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?;
+        } else {
+            f.write_str(&self.host)?;
+        }
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(user: Option<&str>, host: &str, port: Option<u16>) -> SshTarget {
+        SshTarget {
+            host: host.into(),
+            port,
+            user: user.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn ssh_targets_are_read_and_written() {
+        for (text, expected) in [
+            ("web", target(None, "web", None)),
+            ("me@web", target(Some("me"), "web", None)),
+            ("me@web:2222", target(Some("me"), "web", Some(2222))),
+            ("a@b@web", target(Some("a@b"), "web", None)),
+            ("[::1]:22", target(None, "::1", Some(22))),
+            (
+                "me@[fe80::1%eth0]",
+                target(Some("me"), "fe80::1%eth0", None),
+            ),
+        ] {
+            assert_eq!(text.parse::<SshTarget>(), Ok(expected), "{text}");
+            assert_eq!(text.parse::<SshTarget>().unwrap().to_string(), text);
+        }
+        assert_eq!("::1".parse(), Ok(target(None, "::1", None)));
+    }
+
+    #[test]
+    fn what_is_no_ssh_target_is_refused() {
+        for text in [
+            "",
+            "@",
+            "me@",
+            "@web",
+            ":22",
+            "web:",
+            "web:0",
+            "web:65536",
+            "web:x",
+            "-oProxyCommand=x",
+            "me@-x",
+            "[::1",
+            "[::1]x",
+            "a b",
+            "ssh://web",
+        ] {
+            assert!(text.parse::<SshTarget>().is_err(), "{text}");
+        }
+    }
+}
