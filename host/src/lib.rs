@@ -5,6 +5,7 @@
 pub mod config;
 pub mod engine;
 pub mod plugin;
+pub mod process;
 pub mod provider;
 pub mod report;
 pub mod store;
