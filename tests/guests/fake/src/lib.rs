@@ -1,0 +1,206 @@
+//! A provider whose backend is a directory, so that a test can see from outside what exists and what was asked.
+//!
+//! `live/TOKEN` is an instance, `homes/TOKEN` is its disk, `journal` holds one file per call, `violations` what no
+//! correct host asks for. A file `control/CALL` holds an error kind: that call then fails with it; `control/CALL.wait`
+//! makes it wait until the file is gone. Both are how tests steer it while it runs.
+
+use std::fs;
+use std::io::ErrorKind as Io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use runner_sdk::{
+    Allocated, Command, Context, Doomed, Entry, Error, ErrorKind, ExitStatus, Facts, Instance,
+    Inventory, Liveness, Power, Probe, Provider, Request, Result, Stdio, process,
+};
+
+struct Fake;
+
+#[derive(serde::Deserialize)]
+struct Config {
+    backend: PathBuf,
+    capacity: usize,
+}
+
+impl Config {
+    fn live(&self, token: &str) -> PathBuf {
+        self.backend.join("live").join(token)
+    }
+
+    fn home(&self, token: &str) -> PathBuf {
+        self.backend.join("homes").join(token)
+    }
+
+    /// Writes down that this was asked. One file per entry: appending to one file from several processes could tear.
+    fn journal(&self, call: &str, token: &str) -> Result<()> {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        self.note("journal", &format!("{:024}-{call}-{token}", now.as_nanos()))
+    }
+
+    fn violation(&self, what: &str) -> Result<()> {
+        self.note("violations", what)
+    }
+
+    fn note(&self, directory: &str, name: &str) -> Result<()> {
+        let directory = self.backend.join(directory);
+        fs::create_dir_all(&directory).map_err(io)?;
+        fs::write(directory.join(name), "").map_err(io)
+    }
+
+    /// Does what the test asked of this call.
+    fn steer(&self, call: &str) -> Result<()> {
+        let control = self.backend.join("control");
+        while control.join(format!("{call}.wait")).exists() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let Ok(text) = fs::read_to_string(control.join(call)) else {
+            return Ok(());
+        };
+        let kind = match text.trim() {
+            "invalid" => ErrorKind::Invalid,
+            "denied" => ErrorKind::Denied,
+            "exhausted" => ErrorKind::Exhausted,
+            "unavailable" => ErrorKind::Unavailable,
+            "gone" => ErrorKind::Gone,
+            "unsupported" => ErrorKind::Unsupported,
+            _ => ErrorKind::Failed,
+        };
+        Err(Error::new(kind, format!("`{call}` was told to fail"))
+            .remedy("remove the control file"))
+    }
+
+    /// The instance exists at the backend.
+    fn exists(&self, token: &str) -> Result<()> {
+        if self.live(token).exists() {
+            Ok(())
+        } else {
+            Err(Error::gone(format!("the backend has no `{token}`")))
+        }
+    }
+}
+
+fn io(error: std::io::Error) -> Error {
+    Error::failed(format!("the backend's directory: {error}"))
+}
+
+fn remove(path: &Path, how: fn(&Path) -> std::io::Result<()>) -> Result<()> {
+    match how(path) {
+        Err(error) if error.kind() != Io::NotFound => Err(io(error)),
+        _ => Ok(()),
+    }
+}
+
+impl Provider for Fake {
+    type Config = Config;
+
+    fn allocate(ctx: &Context<Config>, request: &Request) -> Result<Allocated> {
+        let (config, token) = (&ctx.config, request.token.as_str());
+        config.journal("allocate", token)?;
+        config.steer("allocate")?;
+        if config.live(token).exists() {
+            config.violation(&format!("token-twice-{token}"))?;
+        }
+        fs::create_dir_all(config.home(token)).map_err(io)?;
+        fs::write(config.live(token), &request.name).map_err(io)?;
+        let count = fs::read_dir(config.backend.join("live"))
+            .map_err(io)?
+            .count();
+        if config.capacity > 0 && count > config.capacity {
+            config.violation(&format!("{count}-at-once"))?;
+        }
+        config.steer("allocated")?;
+        Ok(Allocated::new(format!("fake:{token}"))
+            .attribute("home", config.home(token).to_string_lossy()))
+    }
+
+    // The instance's shell is the one that says 126 and 127.
+    fn run(
+        ctx: &Context<Config>,
+        instance: &Instance,
+        mut command: Command,
+        io: Stdio,
+    ) -> Result<ExitStatus> {
+        let config = &ctx.config;
+        config.exists(&instance.token)?;
+        config.steer("run")?;
+        let home = config.home(&instance.token);
+        let home = home.to_string_lossy();
+        let start = command
+            .cwd
+            .take()
+            .unwrap_or_else(|| home.as_bytes().to_vec());
+        let script = "cd \"$1\" && cd \"$2\" && shift 2 && exec \"$@\"";
+        let prefix = [
+            b"sh",
+            b"-c".as_slice(),
+            script.as_bytes(),
+            b"sh",
+            home.as_bytes(),
+            &start,
+        ];
+        process::exec(command.wrapped_in(prefix), io)
+    }
+
+    fn discard(ctx: &Context<Config>, doomed: &Doomed) -> Result<()> {
+        let (config, token) = (&ctx.config, doomed.token.as_str());
+        config.journal("discard", token)?;
+        config.steer("discard")?;
+        remove(&config.home(token), |path| fs::remove_dir_all(path))?;
+        remove(&config.live(token), |path| fs::remove_file(path))
+    }
+}
+
+impl Liveness for Fake {
+    fn check(ctx: &Context<Config>, instance: &Instance) -> Result<()> {
+        ctx.config.steer("check")?;
+        ctx.config.exists(&instance.token)
+    }
+}
+
+impl Inventory for Fake {
+    fn list(ctx: &Context<Config>) -> Result<Vec<Entry>> {
+        ctx.config.steer("list")?;
+        let mut found = Vec::new();
+        for entry in fs::read_dir(ctx.config.backend.join("live")).map_err(io)? {
+            let token = entry
+                .map_err(io)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned();
+            found.push(Entry {
+                handle: format!("fake:{token}"),
+                token,
+            });
+        }
+        Ok(found)
+    }
+}
+
+impl Probe for Fake {
+    fn probe(ctx: &Context<Config>, instance: &Instance) -> Result<Facts> {
+        ctx.config.exists(&instance.token)?;
+        Ok(Facts {
+            arch: Some("x86_64".into()),
+            cpus: Some(4),
+            memory: Some(1 << 30),
+            os: Some("fake-1".into()),
+            hostname: Some(instance.name.clone()),
+            address: None,
+        })
+    }
+}
+
+impl Power for Fake {
+    fn reboot(ctx: &Context<Config>, instance: &Instance) -> Result<()> {
+        ctx.config.journal("reboot", &instance.token)?;
+        ctx.config.exists(&instance.token)
+    }
+}
+
+runner_sdk::provider!(
+    Fake,
+    manifest = "plugin.json",
+    optional = [liveness, inventory, facts, power]
+);

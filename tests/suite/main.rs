@@ -1,0 +1,5 @@
+//! One binary for all suites: linking once is cheaper, and `README.md` beside the manifest says what each is for.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod smoke;
