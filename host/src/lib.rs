@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` beside this crate's manifest has the map of the rooms and the invariants between them.
 
 pub mod config;
+#[cfg(any())]
 pub mod engine;
 pub mod plugin;
 pub mod process;

@@ -1,1 +1,117 @@
 //! The only SQL: schema, migrations, compare-and-set transitions, operation log.
+//!
+//! Everything happens in short transactions on the calling thread; none can contain a provider call, because the
+//! closures that run inside them are synchronous. What is committed with [`Durability::Full`] survives power loss.
+//! Writers queue for a file lock in front of SQLite's own, so that many processes wait their turn instead of failing;
+//! nothing is held between transactions.
+
+mod definitions;
+mod error;
+mod grants;
+mod instances;
+mod lock;
+mod migrations;
+mod open;
+mod operations;
+mod prune;
+mod snapshot;
+mod tickets;
+mod workers;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+pub use definitions::DefinitionRow;
+pub use error::StoreError;
+pub use grants::GrantRow;
+pub use instances::{InstanceRow, Lease, NewInstance};
+pub use operations::{Operation, OperationFilter, OperationId, OperationRow};
+pub use snapshot::{Counts, DrawQuery, SourceQuery};
+pub use tickets::{Ticket, TicketId};
+pub use workers::{Worker, WorkerId, Workers};
+
+/// The answer of every call.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// How far a commit must have come before it counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// On the disk: survives power loss.
+    Full,
+    /// In the file: survives the death of every process, not of the machine. For what means nothing after a reboot.
+    Process,
+}
+
+/// The state database and what lies beside it.
+pub struct Store {
+    connection: Mutex<Connection>,
+    directory: PathBuf,
+    workers: Workers,
+}
+
+impl Store {
+    /// Opens or creates the database in this directory.
+    pub fn open(directory: &Path) -> Result<Self> {
+        let connection = open::open(directory)?;
+        let workers = Workers::new(directory.join("workers"));
+        Ok(Self { connection: Mutex::new(connection), directory: directory.to_owned(), workers })
+    }
+
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The processes that work with this database.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    /// Runs `work` in a write transaction: all of it happens, or nothing.
+    pub fn write<T, E: From<StoreError>>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&Tx<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let mut connection = self.connection();
+        let turn = lock::Turn::wait(&self.directory)?;
+        let synchronous = match durability {
+            Durability::Full => "FULL",
+            Durability::Process => "NORMAL",
+        };
+        connection.pragma_update(None, "synchronous", synchronous).map_err(StoreError::from)?;
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        let tx = Tx { connection: &transaction };
+        let answer = work(&tx)?;
+        transaction.commit().map_err(StoreError::from)?;
+        drop(turn);
+        Ok(answer)
+    }
+
+    /// Runs `work` on one consistent view of the database.
+    pub fn read<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let mut connection = self.connection();
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(StoreError::from)?;
+        work(&Tx { connection: &transaction })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A panic inside a transaction rolled it back: the connection is as good as before.
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An open transaction. Its methods are in the files named for what they store.
+pub struct Tx<'store> {
+    connection: &'store Connection,
+}
+
+#[cfg(test)]
+mod tests;

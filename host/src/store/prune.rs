@@ -1,0 +1,34 @@
+//! Forgetting what is long over: discarded instances and old operations. What is live is never touched.
+
+use runner_core::id::Timestamp;
+
+use super::{Result, Tx};
+
+/// History is kept for 30 days, in milliseconds.
+const KEEP: i64 = 30 * 24 * 60 * 60 * 1000;
+/// Rows per call: pruning must not make anybody wait.
+const BATCH: u32 = 500;
+
+impl Tx<'_> {
+    /// Removes some of what is older than the history that is kept.
+    pub fn prune(&self, now: Timestamp) -> Result<()> {
+        let before = now.0 - KEEP;
+        self.connection
+            .prepare_cached(
+                "DELETE FROM instances WHERE id IN \
+                 (SELECT id FROM instances WHERE state = 'discarded' AND changed_at < ?1 LIMIT ?2)",
+            )?
+            .execute((before, BATCH))?;
+        self.connection
+            .prepare_cached(
+                "DELETE FROM operations WHERE id IN (SELECT id FROM operations ORDER BY id LIMIT ?2) AND started_at < ?1",
+            )?
+            .execute((before, BATCH))?;
+        self.connection
+            .prepare_cached(
+                "DELETE FROM definitions WHERE id NOT IN (SELECT definition FROM instances)",
+            )?
+            .execute([])?;
+        Ok(())
+    }
+}

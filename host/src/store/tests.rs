@@ -1,0 +1,181 @@
+//! The store against a real file.
+
+use std::path::Path;
+
+use runner_core::id::{SourceName, Timestamp, Token};
+use runner_core::instance::{Event, State};
+use runner_core::plan;
+use runner_core::policy::{Limit, Policy};
+
+use super::*;
+
+fn source(name: &str) -> SourceName {
+    SourceName::new(name).unwrap()
+}
+
+fn open(directory: &Path) -> Store {
+    let store = Store::open(directory).unwrap();
+    store.workers().own(|| *b"workers!").unwrap();
+    store
+}
+
+fn intent(store: &Store, asked: &str, from: &str, token: u8) -> InstanceRow {
+    let worker = store.workers().own(|| [0; 8]).unwrap().id().clone();
+    store
+        .write::<_, StoreError>(Durability::Full, |tx| {
+            let definition = tx.keep_definition(&source(from), "shape", "{}")?;
+            tx.insert_intent(NewInstance {
+                asked: &source(asked),
+                source: &source(from),
+                definition,
+                token: Token::from_bytes([token; 16]),
+                workdir: None,
+                worker: &worker,
+                now: Timestamp(1),
+            })
+        })
+        .unwrap()
+}
+
+fn step(store: &Store, row: &mut InstanceRow, event: Event) -> Result<()> {
+    store.write(Durability::Full, |tx| tx.save(row, Some(event), Timestamp(2)))
+}
+
+#[test]
+fn numbers_grow_and_slots_are_reused() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let first = intent(&store, "web", "web", 1);
+    let mut second = intent(&store, "web", "web", 2);
+    let third = intent(&store, "pool", "web", 3);
+    let names = [&first, &second, &third].map(|row| (row.name.to_string(), row.slot));
+    assert_eq!(names, [("web-0".into(), 0), ("web-1".into(), 1), ("pool-0".into(), 2)]);
+    assert_eq!(third.pool, Some(source("pool")));
+    for event in [Event::Failed, Event::Doomed, Event::Confirmed] {
+        step(&store, &mut second, event).unwrap();
+    }
+    let fourth = intent(&store, "web", "web", 4);
+    assert_eq!((fourth.name.as_str(), fourth.slot), ("web-2", 1));
+}
+
+#[test]
+fn an_outcome_is_written_only_onto_what_it_was_planned_from() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let mut mine = intent(&store, "web", "web", 1);
+    let mut theirs = mine.clone();
+    step(&store, &mut theirs, Event::Failed).unwrap();
+    assert!(matches!(step(&store, &mut mine, Event::Allocated), Err(StoreError::Stale { .. })));
+    assert!(matches!(step(&store, &mut theirs, Event::Assigned), Err(StoreError::Illegal { .. })));
+}
+
+#[test]
+fn a_handle_belongs_to_one_live_instance() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let mut first = intent(&store, "web", "web", 1);
+    first.handle = Some("same".into());
+    step(&store, &mut first, Event::Allocated).unwrap();
+    let mut second = intent(&store, "web", "web", 2);
+    second.handle = Some("same".into());
+    let error = step(&store, &mut second, Event::Allocated).unwrap_err();
+    assert!(matches!(error, StoreError::DuplicateHandle { holder, .. } if holder == "web-0"));
+    let mut elsewhere = intent(&store, "db", "db", 3);
+    elsewhere.handle = Some("same".into());
+    step(&store, &mut elsewhere, Event::Allocated).unwrap();
+}
+
+#[test]
+fn the_view_of_a_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let mut idle = intent(&store, "web", "web", 1);
+    step(&store, &mut idle, Event::Allocated).unwrap();
+    step(&store, &mut idle, Event::Provisioned).unwrap();
+    intent(&store, "web", "web", 2);
+    let policy = Policy { maximum: Limit::At(2), ..Policy::default() };
+    let mut query = DrawQuery {
+        asked: source("web"),
+        pool: None,
+        sources: vec![SourceQuery { name: source("web"), policy, shape: "shape".into(), tried: false }],
+        wanted: 1,
+        ticket: None,
+    };
+    let view = store.read::<_, StoreError>(|tx| tx.draw_view(&query)).unwrap();
+    assert_eq!(plan::acquire(&view, 1).unwrap().take, vec![idle.id]);
+    assert_eq!(view.sources[0].live, 2);
+    query.sources[0].shape = "newer".into();
+    let view = store.read::<_, StoreError>(|tx| tx.draw_view(&query)).unwrap();
+    assert_eq!(plan::acquire(&view, 1).unwrap().evict, vec![idle.id]);
+}
+
+#[test]
+fn the_queue_is_first_come_first_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let worker = store.workers().own(|| [0; 8]).unwrap().id().clone();
+    let open = |name: &str| {
+        store
+            .write::<_, StoreError>(Durability::Process, |tx| {
+                tx.open_ticket(&source(name), &[source(name)], 1, &worker, Timestamp(1))
+            })
+            .unwrap()
+    };
+    let (first, second) = (open("web"), open("web"));
+    open("db");
+    let ahead = |own| store.read::<_, StoreError>(|tx| tx.tickets_ahead(&source("web"), own)).unwrap();
+    assert_eq!([ahead(Some(first)), ahead(Some(second)), ahead(None)], [0, 1, 2]);
+    store.write::<_, StoreError>(Durability::Process, |tx| tx.close_ticket(first)).unwrap();
+    assert_eq!([ahead(Some(second)), ahead(None)], [0, 1]);
+}
+
+#[test]
+fn dead_processes_are_told_from_living_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let other = Store::open(directory.path()).unwrap();
+    let id = other.workers().own(|| *b"theother").unwrap().id().clone();
+    assert!(store.workers().is_alive(&id));
+    drop(other);
+    assert!(!store.workers().is_alive(&id));
+    let own = store.workers().own(|| [0; 8]).unwrap().id().clone();
+    assert!(store.workers().is_alive(&own));
+}
+
+#[test]
+fn a_newer_database_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(directory.path()));
+    let connection = Connection::open(directory.path().join("state.db")).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    assert!(matches!(Store::open(directory.path()), Err(StoreError::Newer { found: 99, .. })));
+}
+
+#[test]
+fn operations_without_an_end_are_running() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let row = intent(&store, "web", "web", 1);
+    let worker = row.worker.clone().unwrap();
+    let id = store
+        .write::<_, StoreError>(Durability::Process, |tx| {
+            tx.begin_operation(&Operation {
+                verb: "run",
+                instance: Some(&row.name),
+                source: Some(&row.source),
+                owner: "{}",
+                worker: &worker,
+                detail: Some("true"),
+                now: Timestamp(1),
+            })
+        })
+        .unwrap();
+    let running = || store.read::<_, StoreError>(|tx| tx.running(&row.name, "run")).unwrap().len();
+    assert_eq!(running(), 1);
+    store.write::<_, StoreError>(Durability::Process, |tx| tx.end_operation(id, "ok", None, Timestamp(2))).unwrap();
+    assert_eq!(running(), 0);
+    let log = store.read::<_, StoreError>(|tx| tx.operations(&OperationFilter::default())).unwrap();
+    assert_eq!((log.len(), log[0].outcome.as_deref(), log[0].detail.as_deref()), (1, Some("ok"), Some("true")));
+    assert_eq!(row.state, State::Allocating);
+}
