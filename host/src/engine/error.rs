@@ -5,6 +5,7 @@ use std::fmt;
 use runner_core::id::{InstanceName, SourceName};
 
 use crate::provider::ProviderError;
+use crate::store::StoreError;
 
 /// What went wrong, for exit codes and JSON (`kind`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,5 +129,17 @@ impl fmt::Display for EngineError {
 impl std::error::Error for EngineError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+impl From<StoreError> for EngineError {
+    fn from(error: StoreError) -> Self {
+        let kind = match &error {
+            StoreError::Stale { .. } => FailureKind::NotLeased,
+            _ => FailureKind::State,
+        };
+        let mut message = Self::new(kind, "cannot read or change the state of the instances");
+        message.hint = error.hint().map(Into::into);
+        message.because(error)
     }
 }

@@ -1,13 +1,196 @@
 //! The verbs: load, plan, record the intent, call, record the outcome.
 //!
-//! The engine sees providers through the port (`provider`) and facts through the `store`; it never sees `plugin`'s
-//! insides or SQL. It prints nothing.
+//! The engine sees backends through the port (`provider`), facts through the `store`, and configuration through
+//! the [`Catalogue`]; it never sees wasmtime, SQL or a configuration file, and it prints nothing. No transaction is open
+//! while a provider is called. Restart is not special: what a dead process left behind is picked up by
+//! [`Engine::repair`], which every verb that changes things runs first.
 
+mod acquire;
+mod catalogue;
+mod copy;
+mod discard;
 mod error;
+pub mod fault;
+mod hooks;
+mod provision;
+mod release;
+mod repair;
+mod run;
+mod scripts;
+mod status;
 mod types;
+mod wait;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use runner_core::id::{InstanceName, Timestamp, Token};
+
+pub use acquire::Acquired;
+pub use catalogue::{Catalogue, Listing};
+pub use copy::{CopyProgress, CopySummary};
 pub use error::{EngineError, FailureKind};
+pub use repair::RepairReport;
 pub use types::*;
+
+use crate::clock::Clock;
+use crate::provider::{Access, Instance, Provider};
+use crate::store::{DefinitionRow, InstanceRow, OperationId, Store, StoreError, Tx, Worker};
 
 /// The answer of every verb.
 pub type Result<T> = std::result::Result<T, EngineError>;
+
+/// Who runs this process, and what it may do without a lease.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub owner: Owner,
+    /// Set for the scripts of an instance: the token that lets them use it while it is not leased.
+    pub script_of: Option<Token>,
+}
+
+/// Everything the verbs work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Parts>);
+
+struct Parts {
+    store: Arc<Store>,
+    catalogue: Arc<dyn Catalogue>,
+    clock: Arc<dyn Clock>,
+    identity: Identity,
+    /// Where instances have their directories.
+    work: PathBuf,
+    /// This program, for scripts.
+    program: PathBuf,
+}
+
+impl Engine {
+    /// An engine over these parts. `work` is where instances have their directories, `program` the path of `runner` that
+    /// scripts are told.
+    pub fn new(
+        store: Arc<Store>,
+        catalogue: Arc<dyn Catalogue>,
+        clock: Arc<dyn Clock>,
+        identity: Identity,
+        work: PathBuf,
+        program: PathBuf,
+    ) -> Self {
+        Self(Arc::new(Parts { store, catalogue, clock, identity, work, program }))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    fn catalogue(&self) -> &dyn Catalogue {
+        &*self.0.catalogue
+    }
+
+    /// This process, registered with the store.
+    fn worker(&self) -> Result<&Worker> {
+        let mut random = Ok([0; 8]);
+        let worker = self.store().workers().own(|| {
+            random = random_bytes();
+            *random.as_ref().unwrap_or(&[0; 8])
+        })?;
+        random?;
+        Ok(worker)
+    }
+
+    fn owner_json(&self) -> String {
+        // A struct of three plain fields always serialises.
+        serde_json::to_string(&self.0.identity.owner).unwrap_or_default()
+    }
+
+    /// The instance with this name, or the error that there is none. Discarded ones count as unknown here.
+    fn find(&self, name: &InstanceName) -> Result<InstanceRow> {
+        let row = self.store().read(|tx| tx.instance(name))?;
+        row.filter(|row| row.state.is_live()).ok_or_else(|| EngineError::unknown_instance(name))
+    }
+
+    fn definition(&self, row: &InstanceRow) -> Result<Definition> {
+        let stored = self.store().read(|tx| tx.definition(row.definition))?;
+        parse_definition(&stored)
+    }
+
+    /// What drives a live instance, and the instance as it wants to see it.
+    fn reach(&self, row: &InstanceRow, definition: &Definition) -> Result<(Arc<dyn Provider>, Instance)> {
+        let access: Access = match &row.access {
+            None => Access::Plugin,
+            Some(json) => parse(json, "access")?,
+        };
+        let provider = match access {
+            Access::Plugin => self.catalogue().provider(definition)?,
+            Access::Ssh(target) => self.catalogue().ssh(definition, &target),
+        };
+        Ok((provider, instance_of(row)))
+    }
+
+    /// Notes the beginning of an operation, as part of a transaction.
+    fn begin(&self, tx: &Tx<'_>, verb: &str, row: &InstanceRow, detail: Option<&str>) -> Result<OperationId> {
+        let id = tx.begin_operation(&crate::store::Operation {
+            verb,
+            instance: Some(&row.name),
+            source: Some(&row.source),
+            owner: &self.owner_json(),
+            worker: self.worker()?.id(),
+            detail,
+            now: self.now(),
+        })?;
+        Ok(id)
+    }
+
+    /// Notes how an operation ended. The operation itself is over: a failure to note it is only logged.
+    fn end(&self, id: OperationId, outcome: &std::result::Result<(), String>) {
+        let (word, detail) = match outcome {
+            Ok(()) => ("ok", None),
+            Err(reason) => ("failed", Some(reason.as_str())),
+        };
+        let noted = self
+            .store()
+            .write::<_, StoreError>(crate::store::Durability::Process, |tx| {
+                tx.end_operation(id, word, detail, self.now())
+            });
+        if let Err(error) = noted {
+            tracing::warn!(%error, "cannot note the end of operation {}", id.0);
+        }
+    }
+
+    /// Something of this source became free: tells the first living process that waits for it.
+    fn wake_waiters(&self, source: &runner_core::id::SourceName) {
+        let Ok(tickets) = self.store().read(|tx| tx.tickets_for(source)) else { return };
+        if let Some(first) = tickets.iter().find(|ticket| self.store().workers().is_alive(&ticket.worker)) {
+            self.store().workers().wake(&first.worker);
+        }
+    }
+}
+
+/// Random bytes from the system.
+fn random_bytes<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| EngineError::new(FailureKind::Io, "the system gives no random numbers").because(error))?;
+    Ok(bytes)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(json: &str, what: &'static str) -> Result<T> {
+    serde_json::from_str(json).map_err(|error| {
+        EngineError::new(FailureKind::State, format!("the state database holds a damaged {what}")).because(error)
+    })
+}
+
+fn parse_definition(stored: &DefinitionRow) -> Result<Definition> {
+    parse(&stored.body, "definition")
+}
+
+fn instance_of(row: &InstanceRow) -> Instance {
+    Instance {
+        handle: row.handle.clone().unwrap_or_default(),
+        token: row.token.clone(),
+        name: row.name.clone(),
+        workdir: row.workdir.clone(),
+    }
+}

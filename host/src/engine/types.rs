@@ -7,8 +7,6 @@ use runner_core::instance::State;
 use runner_core::policy::{Limit, Policy};
 use serde::{Deserialize, Serialize};
 
-use crate::config::SourceConfig;
-use crate::plugin::{Capabilities, ComponentRef};
 use crate::provider::{Access, Facts};
 
 /// A source as one verb needs it: configuration, component and grant brought together. Instances keep the
@@ -16,28 +14,20 @@ use crate::provider::{Access, Facts};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Definition {
     pub source: SourceName,
-    /// The component that makes and drives the instances.
-    pub component: ComponentRef,
-    /// The plugin's own keys, validated, with defaults.
-    pub config: serde_json::Map<String, serde_json::Value>,
-    /// What the plugin may do.
-    pub grant: Capabilities,
     pub policy: Policy,
-    /// Limits per plugin call.
-    pub limits: crate::plugin::Limits,
+    /// A digest of what decides whether an idle instance fits: component, configuration, scripts, hooks.
+    pub shape: String,
+    /// The host keeps a directory per instance.
+    pub workdir: bool,
     /// Directories of scripts, `provision.d` and `discard.d`.
     pub provision_scripts: Option<std::path::PathBuf>,
     pub discard_scripts: Option<std::path::PathBuf>,
-    /// Hook plugins, in order.
-    pub hooks: Vec<HookDefinition>,
-}
-
-/// A hook plugin of a source.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct HookDefinition {
-    pub component: ComponentRef,
-    pub config: serde_json::Map<String, serde_json::Value>,
-    pub grant: Capabilities,
+    /// How long one script may run.
+    pub script_deadline: Duration,
+    /// The component with its configuration, grant and limits; only the catalogue can read it.
+    pub plugin: serde_json::Value,
+    /// Hook plugins in order, likewise.
+    pub hooks: Vec<serde_json::Value>,
 }
 
 /// What `acquire` draws on: one source, or the sources of a pool in order.
@@ -155,13 +145,4 @@ pub enum Endpoint {
         instance: InstanceName,
         path: Vec<u8>,
     },
-}
-
-/// Where a source's definition comes from, before it is resolved.
-#[derive(Clone, Debug)]
-pub enum SourceRequest {
-    /// A configured name (or the implicit `local`).
-    Named(SourceName),
-    /// A component file given on the command line, with its options.
-    File(SourceConfig),
 }

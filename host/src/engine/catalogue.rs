@@ -1,0 +1,42 @@
+//! What the engine needs to know of configuration and plugins, without seeing either.
+
+use std::sync::Arc;
+
+use runner_core::id::SourceName;
+use runner_core::policy::Policy;
+
+use super::{Definition, Result};
+use crate::provider::{Hook, Provider, SshTarget};
+
+/// A source or pool as it is configured now.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    pub name: SourceName,
+    pub policy: Policy,
+    /// The sources of a pool, nested pools resolved.
+    pub children: Option<Vec<SourceName>>,
+}
+
+/// Implemented by `app`.
+pub trait Catalogue: Send + Sync {
+    /// The provider that made, and drives, the instances of a definition.
+    fn provider(&self, definition: &Definition) -> Result<Arc<dyn Provider>>;
+
+    /// The host's own way to an instance that is reached by ssh; loads no component.
+    fn ssh(&self, definition: &Definition, target: &SshTarget) -> Arc<dyn Provider>;
+
+    /// The hook plugins of a definition, in order.
+    fn hooks(&self, definition: &Definition) -> Result<Vec<Arc<dyn Hook>>>;
+
+    /// Fails when the user took back what the definition's plugins were granted. Not asked before a discard.
+    fn still_granted(&self, definition: &Definition) -> Result<()>;
+
+    /// The limits and the shape of a source as it is configured now; none when it is not configured any more.
+    fn current(&self, source: &SourceName) -> Result<Option<(Policy, String)>>;
+
+    /// The limits of a pool as it is configured now.
+    fn pool(&self, pool: &SourceName) -> Option<Policy>;
+
+    /// Every configured source and pool.
+    fn listings(&self) -> Result<Vec<Listing>>;
+}

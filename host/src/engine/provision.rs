@@ -1,0 +1,126 @@
+//! Making one instance: the provider's `allocate`, then the provision scripts and hooks, then the lease.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+
+use runner_core::instance::Event;
+
+use super::{Engine, EngineError, FailureKind, Result, fault, parse_definition};
+use crate::provider::{Allocated, HookPoint, Request};
+use crate::store::{Durability, InstanceRow, Lease, StoreError};
+
+impl Engine {
+    /// Turns a recorded intent into an instance that is leased to this process, unconfirmed. When anything fails,
+    /// what may exist is destroyed again, or stays in the books until it is.
+    pub(super) async fn provision(&self, mut row: InstanceRow) -> Result<InstanceRow> {
+        let operation = self.store().write::<_, EngineError>(Durability::Process, |tx| {
+            self.begin(tx, "acquire", &row, Some("new instance"))
+        })?;
+        let made = self.try_provision(&mut row).await;
+        self.end(operation, &made.as_ref().map(drop).map_err(ToString::to_string));
+        match made {
+            Ok(()) => Ok(row),
+            Err(error) => {
+                self.give_up(row, &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn try_provision(&self, row: &mut InstanceRow) -> Result<()> {
+        let definition = parse_definition(&self.store().read(|tx| tx.definition(row.definition))?)?;
+        let provider = self.catalogue().provider(&definition)?;
+        if let Some(path) = &row.workdir {
+            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
+                EngineError::new(FailureKind::Io, format!("cannot make the instance's directory `{}`", path.display()))
+                    .because(error)
+            })?;
+        }
+        fault::point("provision:workdir-made");
+        let request = Request {
+            token: row.token.clone(),
+            name: row.name.clone(),
+            slot: row.slot,
+            workdir: row.workdir.clone(),
+        };
+        let allocated = provider
+            .allocate(&request)
+            .await
+            .map_err(|error| EngineError::provider(format!("source `{}` could not make `{}`", row.source, row.name), error))?;
+        fault::point("provision:allocated");
+        self.record(row, allocated)?;
+        fault::point("provision:recorded");
+
+        if let Some(directory) = &definition.provision_scripts {
+            self.run_scripts(HookPoint::Provision, directory, definition.script_deadline, row).await?;
+        }
+        self.run_hooks(HookPoint::Provision, &definition, row).await?;
+        fault::point("provision:hooks-passed");
+
+        let now = self.now();
+        self.store().write::<_, StoreError>(Durability::Full, |tx| {
+            tx.save(row, Some(Event::Provisioned), now)?;
+            row.lease = Some(Lease { owner: self.owner_json(), since: now, confirmed: false });
+            tx.save(row, Some(Event::Assigned), now)
+        })?;
+        fault::point("provision:assigned");
+        Ok(())
+    }
+
+    /// The answer goes onto the row that it was asked for, or nowhere.
+    fn record(&self, row: &mut InstanceRow, allocated: Allocated) -> Result<()> {
+        let json = |value: serde_json::Result<String>| {
+            value.map_err(|error| EngineError::new(FailureKind::State, "cannot store the provider's answer").because(error))
+        };
+        let before = row.clone();
+        row.handle = Some(allocated.handle);
+        row.access = Some(json(serde_json::to_string(&allocated.access))?);
+        row.attributes = Some(json(serde_json::to_string(&allocated.attributes))?);
+        let now = self.now();
+        let saved =
+            self.store().write::<_, StoreError>(Durability::Full, |tx| tx.save(row, Some(Event::Allocated), now));
+        if let Err(error) = saved {
+            // With a handle that is somebody else's, nothing must ever be done.
+            *row = before;
+            return Err(match error {
+                StoreError::DuplicateHandle { .. } => EngineError::new(
+                    FailureKind::Provider,
+                    format!("the plugin of source `{}` answered with an instance that is already in use", row.source),
+                )
+                .hint("this is a fault of the plugin: report it to its author; nothing was handed out twice")
+                .because(error),
+                other => other.into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Notes why an instance is of no use, and destroys it. The reason is reported by the caller; a discard that fails
+    /// is tried again by later commands.
+    async fn give_up(&self, mut row: InstanceRow, reason: &EngineError) {
+        row.trouble = Some(chain(reason));
+        let now = self.now();
+        let noted =
+            self.store().write::<_, StoreError>(Durability::Full, |tx| tx.save(&mut row, Some(Event::Failed), now));
+        fault::point("fail:recorded");
+        if let Err(error) = noted {
+            tracing::warn!(%error, "cannot note that `{}` failed", row.name);
+            return;
+        }
+        if let Err(error) = self.discard_row(row).await {
+            tracing::warn!("{}", chain(&error));
+        }
+    }
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &EngineError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,111 @@
+//! Picking up what dead processes left behind. Not a special mode: every verb that changes things begins here, and it
+//! costs one look at an index that is nearly always empty.
+
+use std::collections::HashMap;
+
+use runner_core::id::InstanceName;
+use runner_core::instance::{Event, State};
+
+use super::provision::chain;
+use super::{Engine, EngineError, Result, fault};
+use crate::store::{Durability, InstanceRow, StoreError, WorkerId};
+
+/// What was found and done.
+#[derive(Debug, Default)]
+pub struct RepairReport {
+    /// Taken from a dead process and finished.
+    pub finished: Vec<InstanceName>,
+    /// Not finished yet: tried again later.
+    pub pending: Vec<(InstanceName, EngineError)>,
+}
+
+impl Engine {
+    /// Finishes or cleans up what no living process is working on, and retries discards that are due.
+    pub async fn repair(&self) -> Result<RepairReport> {
+        let unfinished = self.store().read(|tx| tx.unfinished())?;
+        let mut report = RepairReport::default();
+        if unfinished.is_empty() {
+            return Ok(report);
+        }
+        let mut alive = HashMap::new();
+        let now = self.now();
+        for row in unfinished {
+            let nobody = match &row.worker {
+                Some(worker) => !self.alive(worker, &mut alive),
+                None => row.retry_at.is_none_or(|at| at <= now),
+            };
+            if nobody {
+                self.take_over(row, &mut report).await;
+            }
+        }
+        Ok(report)
+    }
+
+    /// Cleans up what this very process began and will not finish, after its futures were dropped.
+    pub async fn abandon(&self) -> Result<RepairReport> {
+        let own = self.worker()?.id().clone();
+        let mut report = RepairReport::default();
+        for row in self.store().read(|tx| tx.unfinished())? {
+            if row.worker.as_ref() == Some(&own) {
+                self.take_over(row, &mut report).await;
+            }
+        }
+        Ok(report)
+    }
+
+    fn alive(&self, worker: &WorkerId, known: &mut HashMap<WorkerId, bool>) -> bool {
+        if let Some(alive) = known.get(worker) {
+            return *alive;
+        }
+        let alive = self.store().workers().is_alive(worker);
+        known.insert(worker.clone(), alive);
+        alive
+    }
+
+    async fn take_over(&self, row: InstanceRow, report: &mut RepairReport) {
+        let name = row.name.clone();
+        match self.finish(row).await {
+            Ok(true) => report.finished.push(name),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!("`{name}` cannot be cleaned up now, and is tried again: {}", chain(&error));
+                report.pending.push((name, error));
+            }
+        }
+    }
+
+    /// Brings one row to rest. `false`: somebody else was faster.
+    async fn finish(&self, mut row: InstanceRow) -> Result<bool> {
+        let worker = self.worker()?.id().clone();
+        let now = self.now();
+        let state = row.state;
+        let claimed = self.store().write::<_, StoreError>(Durability::Full, |tx| {
+            row.worker = Some(worker);
+            match state {
+                // The provider was asked and nobody knows what it did.
+                State::Allocating | State::Provisioning => {
+                    row.trouble = Some("the process that made it ended before it was done".into());
+                    tx.save(&mut row, Some(Event::Failed), now)
+                }
+                _ => tx.save(&mut row, None, now),
+            }
+        });
+        match claimed {
+            Ok(()) => {}
+            Err(StoreError::Stale { .. }) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        fault::point("repair:claimed");
+        if row.state == State::Leased {
+            // Handed out, but the holder was never told.
+            for released in self.release_rows(vec![row]).await? {
+                if let super::ReleaseEnd::Pending(error) = released.end {
+                    return Err(error);
+                }
+            }
+            return Ok(true);
+        }
+        self.discard_row(row).await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,106 @@
+//! What there is: read by index, without touching a provider.
+
+use std::collections::BTreeMap;
+
+use runner_core::id::{InstanceName, SourceName};
+
+use super::{Engine, InstanceStatus, Listing, OperationStatus, Owner, Result, SourceStatus, parse};
+use crate::store::{InstanceRow, OperationFilter, Tx};
+
+impl Engine {
+    /// One entry per source and pool: all that are configured and all that have instances, or just these names. Names
+    /// that nothing knows are left out. `detail` also reads the instances themselves.
+    pub fn status(&self, names: &[SourceName], detail: bool) -> Result<Vec<SourceStatus>> {
+        let mut listings: BTreeMap<SourceName, Listing> =
+            self.catalogue().listings()?.into_iter().map(|listing| (listing.name.clone(), listing)).collect();
+        self.store().read(|tx| {
+            for name in tx.populated_sources()? {
+                listings.entry(name.clone()).or_insert_with(|| Listing {
+                    name,
+                    policy: runner_core::policy::Policy::default(),
+                    children: None,
+                });
+            }
+            let wanted = |name: &SourceName| names.is_empty() || names.contains(name);
+            listings
+                .values()
+                .filter(|listing| wanted(&listing.name))
+                .map(|listing| source_status(tx, listing, detail))
+                .collect()
+        })
+    }
+
+    /// The operation log, oldest first.
+    pub fn operations(&self, filter: &OperationFilter) -> Result<Vec<OperationStatus>> {
+        let rows = self.store().read(|tx| tx.operations(filter))?;
+        rows.into_iter()
+            .map(|row| {
+                let running = row.ended_at.is_none();
+                let outcome = match row.outcome {
+                    Some(outcome) => outcome,
+                    None if running && self.store().workers().is_alive(&row.worker) => "running".into(),
+                    None => "interrupted".into(),
+                };
+                Ok(OperationStatus {
+                    id: row.id.0,
+                    verb: row.verb,
+                    instance: row.instance.map(InstanceName::typed),
+                    source: row.source.and_then(|source| SourceName::new(source).ok()),
+                    owner: parse(&row.owner, "owner")?,
+                    started: row.started_at,
+                    ended: row.ended_at,
+                    outcome,
+                    detail: row.detail,
+                })
+            })
+            .collect()
+    }
+}
+
+fn source_status(tx: &Tx<'_>, listing: &Listing, detail: bool) -> Result<SourceStatus> {
+    let members: Vec<&SourceName> = match &listing.children {
+        None => vec![&listing.name],
+        Some(children) => children.iter().collect(),
+    };
+    let mut status = SourceStatus {
+        source: listing.name.clone(),
+        pool: listing.children.clone(),
+        cached: 0,
+        in_use: 0,
+        other: 0,
+        maximum: listing.policy.maximum,
+        instances: Vec::new(),
+    };
+    for member in members {
+        let counts = tx.counts(member)?;
+        status.cached += counts.cached;
+        status.in_use += counts.in_use;
+        status.other += counts.other;
+        if detail && listing.children.is_none() {
+            for row in tx.live_instances(Some(member))? {
+                status.instances.push(instance_status(row)?);
+            }
+        }
+    }
+    Ok(status)
+}
+
+fn instance_status(row: InstanceRow) -> Result<InstanceStatus> {
+    let owner: Option<Owner> = match &row.lease {
+        None => None,
+        Some(lease) => Some(parse(&lease.owner, "owner")?),
+    };
+    Ok(InstanceStatus {
+        name: row.name,
+        source: row.source,
+        pool: row.pool,
+        state: row.state,
+        since: row.changed_at,
+        created: row.created_at,
+        owner,
+        attributes: row.attributes.as_deref().map(|json| parse(json, "attributes")).transpose()?.unwrap_or_default(),
+        facts: row.facts.as_deref().map(|json| parse(json, "facts")).transpose()?,
+        access: row.access.as_deref().map(|json| parse(json, "access")).transpose()?,
+        trouble: row.trouble,
+    })
+}
