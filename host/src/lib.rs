@@ -2,8 +2,8 @@
 //!
 //! `ARCHITECTURE.md` beside this crate's manifest has the map of the rooms and the invariants between them.
 
+pub mod clock;
 pub mod config;
-#[cfg(any())]
 pub mod engine;
 pub mod plugin;
 pub mod process;
@@ -12,3 +12,4 @@ pub mod report;
 pub mod store;
 pub mod transfer;
 pub mod transport;
+pub mod workdir;

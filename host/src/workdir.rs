@@ -32,14 +32,21 @@ pub enum RemoveError {
 /// Removes the tree at `path`. Success when there is none.
 pub fn remove(path: &Path) -> Result<(), RemoveError> {
     let wrap = |error: Errno| match error {
-        Errno::XDEV | Errno::BUSY => RemoveError::Mounted { path: path.to_owned() },
-        other => RemoveError::Io { path: path.to_owned(), source: other.into() },
+        Errno::XDEV | Errno::BUSY => RemoveError::Mounted {
+            path: path.to_owned(),
+        },
+        other => RemoveError::Io {
+            path: path.to_owned(),
+            source: other.into(),
+        },
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(root) => root,
         Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::ACCESS) => readable(CWD, path).and_then(|()| rustix::fs::open(path, flags, Mode::empty())).map_err(wrap)?,
+        Err(Errno::ACCESS) => readable(CWD, path)
+            .and_then(|()| rustix::fs::open(path, flags, Mode::empty()))
+            .map_err(wrap)?,
         Err(error) => return Err(wrap(error)),
     };
     let mut moved = 0;
@@ -53,7 +60,12 @@ pub fn remove(path: &Path) -> Result<(), RemoveError> {
     rustix::fs::unlinkat(CWD, path, AtFlags::REMOVEDIR).map_err(wrap)
 }
 
-fn empty(root: &OwnedFd, directory: BorrowedFd<'_>, depth: usize, moved: &mut u32) -> rustix::io::Result<()> {
+fn empty(
+    root: &OwnedFd,
+    directory: BorrowedFd<'_>,
+    depth: usize,
+    moved: &mut u32,
+) -> rustix::io::Result<()> {
     let mut entries = Dir::read_from(directory)?;
     while let Some(entry) = entries.next() {
         let entry = entry?;
@@ -67,7 +79,11 @@ fn empty(root: &OwnedFd, directory: BorrowedFd<'_>, depth: usize, moved: &mut u3
             Err(Errno::ACCESS) => {
                 readable(directory, Path::new("."))?;
                 rustix::fs::unlinkat(directory, name, AtFlags::empty()).or_else(|error| {
-                    if error == Errno::ISDIR { Ok(()) } else { Err(error) }
+                    if error == Errno::ISDIR {
+                        Ok(())
+                    } else {
+                        Err(error)
+                    }
                 })?;
             }
             Err(error) => return Err(error),
@@ -88,7 +104,10 @@ fn empty(root: &OwnedFd, directory: BorrowedFd<'_>, depth: usize, moved: &mut u3
             Err(Errno::NOENT) => continue,
             Err(Errno::ACCESS) => {
                 use std::os::unix::ffi::OsStrExt as _;
-                readable(directory, Path::new(std::ffi::OsStr::from_bytes(name.to_bytes())))?;
+                readable(
+                    directory,
+                    Path::new(std::ffi::OsStr::from_bytes(name.to_bytes())),
+                )?;
                 enter(directory, name)?
             }
             Err(error) => return Err(error),
@@ -152,11 +171,18 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let work = base.path().join("work");
         fs::create_dir(&work).unwrap();
-        let root = rustix::fs::open(&work, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let root =
+            rustix::fs::open(&work, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
         let mut here = root;
         for _ in 0..1000 {
             rustix::fs::mkdirat(&here, "deeper", Mode::RWXU).unwrap();
-            here = rustix::fs::openat(&here, "deeper", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+            here = rustix::fs::openat(
+                &here,
+                "deeper",
+                OFlags::RDONLY | OFlags::DIRECTORY,
+                Mode::empty(),
+            )
+            .unwrap();
         }
         drop(here);
         remove(&work).unwrap();

@@ -6,6 +6,7 @@
 mod argument;
 mod error;
 mod roots;
+pub mod scripts;
 mod source;
 
 pub use argument::{SourceArgument, parse_option};

@@ -9,9 +9,13 @@ use runner_core::plan::{self, Refusal};
 use runner_core::policy::Limit;
 
 use super::wait::Bell;
-use super::{Definition, Draw, Engine, EngineError, FailureKind, Result, Wait, fault, random_bytes};
+use super::{
+    Definition, Draw, Engine, EngineError, FailureKind, Result, Wait, fault, random_bytes,
+};
 use crate::provider::{ErrorKind, ProviderError};
-use crate::store::{DrawQuery, Durability, InstanceRow, Lease, NewInstance, SourceQuery, StoreError, TicketId};
+use crate::store::{
+    DrawQuery, Durability, InstanceRow, Lease, NewInstance, SourceQuery, StoreError, TicketId,
+};
 
 /// How long to leave a backend alone that has no capacity and gives no advice.
 const BACKEND_PAUSE: Duration = Duration::from_secs(5);
@@ -34,16 +38,18 @@ impl Acquired {
         fault::point("acquire:printed");
         let now = self.engine.now();
         // Not synced to the disk: after a loss of power nobody is left who knows the names.
-        self.engine.store().write::<_, StoreError>(Durability::Process, |tx| {
-            for row in &mut self.rows {
-                row.worker = None;
-                if let Some(lease) = &mut row.lease {
-                    lease.confirmed = true;
+        self.engine
+            .store()
+            .write::<_, StoreError>(Durability::Process, |tx| {
+                for row in &mut self.rows {
+                    row.worker = None;
+                    if let Some(lease) = &mut row.lease {
+                        lease.confirmed = true;
+                    }
+                    tx.save(row, None, now)?;
                 }
-                tx.save(row, None, now)?;
-            }
-            Ok(())
-        })?;
+                Ok(())
+            })?;
         fault::point("acquire:confirmed");
         Ok(())
     }
@@ -57,7 +63,10 @@ impl Acquired {
 /// What one round of planning led to.
 enum Round {
     /// These are ours now; the second list is still to be made.
-    Served { taken: Vec<InstanceRow>, new: Vec<InstanceRow> },
+    Served {
+        taken: Vec<InstanceRow>,
+        new: Vec<InstanceRow>,
+    },
     /// Outdated idle instances must go first.
     Evict(Vec<InstanceRow>),
     /// Not now.
@@ -73,7 +82,10 @@ impl Engine {
             Ok(()) => {
                 fault::point("acquire:served");
                 let rows = std::mem::take(&mut attempt.held);
-                Ok(Acquired { engine: self.clone(), rows })
+                Ok(Acquired {
+                    engine: self.clone(),
+                    rows,
+                })
             }
             Err(error) => {
                 attempt.give_back().await?;
@@ -102,7 +114,16 @@ impl<'a> Attempt<'a> {
             Wait::For(duration) => Some(Instant::now() + duration),
             Wait::No | Wait::Forever => None,
         };
-        Self { engine, draw, wait, deadline, held: Vec::new(), ticket: None, tried: HashSet::new(), failure: None }
+        Self {
+            engine,
+            draw,
+            wait,
+            deadline,
+            held: Vec::new(),
+            ticket: None,
+            tried: HashSet::new(),
+            failure: None,
+        }
     }
 
     async fn collect(&mut self, count: u32) -> Result<()> {
@@ -150,11 +171,20 @@ impl<'a> Attempt<'a> {
         let query = DrawQuery {
             asked: self.draw.asked.clone(),
             pool: self.draw.pool,
-            sources: self.draw.sources.iter().map(|source| self.query(source)).collect(),
+            sources: self
+                .draw
+                .sources
+                .iter()
+                .map(|source| self.query(source))
+                .collect(),
             wanted: missing,
             ticket: self.ticket,
         };
-        let lease = Lease { owner: engine.owner_json(), since: now, confirmed: false };
+        let lease = Lease {
+            owner: engine.owner_json(),
+            since: now,
+            confirmed: false,
+        };
         let round = engine.store().write(Durability::Full, |tx| {
             let plan = match plan::acquire(&tx.draw_view(&query)?, missing) {
                 Ok(plan) => plan,
@@ -175,7 +205,9 @@ impl<'a> Attempt<'a> {
                 let mut row = tx.instance_by_id(id)?;
                 row.worker = Some(worker.clone());
                 row.lease = Some(lease.clone());
-                row.pool = (self.draw.asked != row.source).then(|| self.draw.asked.clone()).or(row.pool);
+                row.pool = (self.draw.asked != row.source)
+                    .then(|| self.draw.asked.clone())
+                    .or(row.pool);
                 tx.save(&mut row, Some(Event::Assigned), now)?;
                 let operation = engine.begin(tx, "acquire", &row, Some("idle instance"))?;
                 tx.end_operation(operation, "ok", None, now)?;
@@ -185,20 +217,28 @@ impl<'a> Attempt<'a> {
             for (index, count) in plan.grow {
                 let definition = &self.draw.sources[index];
                 let body = serde_json::to_string(definition).map_err(|error| {
-                    EngineError::new(FailureKind::State, "cannot store the definition of the source").because(error)
+                    EngineError::new(
+                        FailureKind::State,
+                        "cannot store the definition of the source",
+                    )
+                    .because(error)
                 })?;
                 let key = tx.keep_definition(&definition.source, &definition.shape, &body)?;
                 for _ in 0..count {
                     let token = Token::from_bytes(random_bytes()?);
-                    new.push(tx.insert_intent(NewInstance {
-                        asked: &self.draw.asked,
-                        source: &definition.source,
-                        definition: key,
-                        workdir: definition.workdir.then(|| engine.0.work.join(token.as_str())),
-                        token,
-                        worker: &worker,
-                        now,
-                    })?);
+                    new.push(
+                        tx.insert_intent(NewInstance {
+                            asked: &self.draw.asked,
+                            source: &definition.source,
+                            definition: key,
+                            workdir: definition
+                                .workdir
+                                .then(|| engine.0.work.join(token.as_str())),
+                            token,
+                            worker: &worker,
+                            now,
+                        })?,
+                    );
                 }
             }
             if new.first().is_some_and(|row| row.id.0 % 256 == 0) {
@@ -231,7 +271,11 @@ impl<'a> Attempt<'a> {
         }
         while let Some(finished) = tasks.join_next().await {
             let (source, made) = finished.map_err(|error| {
-                EngineError::new(FailureKind::Provider, "making an instance ended unexpectedly").because(error)
+                EngineError::new(
+                    FailureKind::Provider,
+                    "making an instance ended unexpectedly",
+                )
+                .because(error)
             })?;
             match made {
                 Ok(row) => self.held.push(row),
@@ -241,7 +285,11 @@ impl<'a> Attempt<'a> {
                 }
             }
         }
-        let others = self.draw.sources.iter().any(|source| !self.tried.contains(&source.source));
+        let others = self
+            .draw
+            .sources
+            .iter()
+            .any(|source| !self.tried.contains(&source.source));
         match self.failure.take() {
             Some(error) if !others && !(self.wait != Wait::No && passing(&error)) => Err(error),
             failure => {
@@ -254,13 +302,21 @@ impl<'a> Attempt<'a> {
     fn queue(&mut self, count: u32) -> Result<Bell> {
         let engine = self.engine;
         let worker = engine.worker()?;
-        let bell = Bell::listen(worker.bell())
-            .map_err(|error| EngineError::new(FailureKind::Io, "cannot wait for a free instance").because(error))?;
-        let sources: Vec<_> = self.draw.sources.iter().map(|source| source.source.clone()).collect();
-        let now = engine.now();
-        let ticket = engine.store().write::<_, StoreError>(Durability::Process, |tx| {
-            tx.open_ticket(&self.draw.asked, &sources, count, worker.id(), now)
+        let bell = Bell::listen(worker.bell()).map_err(|error| {
+            EngineError::new(FailureKind::Io, "cannot wait for a free instance").because(error)
         })?;
+        let sources: Vec<_> = self
+            .draw
+            .sources
+            .iter()
+            .map(|source| source.source.clone())
+            .collect();
+        let now = engine.now();
+        let ticket = engine
+            .store()
+            .write::<_, StoreError>(Durability::Process, |tx| {
+                tx.open_ticket(&self.draw.asked, &sources, count, worker.id(), now)
+            })?;
         fault::point("acquire:ticket-opened");
         self.ticket = Some(ticket);
         Ok(bell)
@@ -268,23 +324,33 @@ impl<'a> Attempt<'a> {
 
     /// Waits until something may have changed, or the deadline has passed.
     async fn pause(&mut self, bell: Option<&Bell>, refusal: &Refusal) -> Result<()> {
-        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+        {
             let mut error = self.refused(refusal);
             error.kind = FailureKind::TimedOut;
             error.message = format!("waited in vain: {}", error.message);
             return Err(error);
         }
         self.bury_dead_tickets()?;
-        let left = self.deadline.map_or(Duration::MAX, |deadline| deadline - Instant::now());
+        let left = self
+            .deadline
+            .map_or(Duration::MAX, |deadline| deadline - Instant::now());
         if self.tried.is_empty() {
             if let Some(bell) = bell {
                 bell.wait(left).await.map_err(|error| {
-                    EngineError::new(FailureKind::Io, "cannot wait for a free instance").because(error)
+                    EngineError::new(FailureKind::Io, "cannot wait for a free instance")
+                        .because(error)
                 })?;
             }
         } else {
             // A backend without capacity does not ring.
-            let advice = self.failure.as_ref().and_then(retry_after).unwrap_or(BACKEND_PAUSE);
+            let advice = self
+                .failure
+                .as_ref()
+                .and_then(retry_after)
+                .unwrap_or(BACKEND_PAUSE);
             tokio::time::sleep(left.min(advice)).await;
             self.tried.clear();
         }
@@ -296,9 +362,12 @@ impl<'a> Attempt<'a> {
         let store = self.engine.store();
         for source in &self.draw.sources {
             let tickets = store.read(|tx| tx.tickets_for(&source.source))?;
-            let ahead = tickets.into_iter().take_while(|ticket| Some(ticket.id) != self.ticket);
+            let ahead = tickets
+                .into_iter()
+                .take_while(|ticket| Some(ticket.id) != self.ticket);
             for ticket in ahead.filter(|ticket| !store.workers().is_alive(&ticket.worker)) {
-                store.write::<_, StoreError>(Durability::Process, |tx| tx.close_ticket(ticket.id))?;
+                store
+                    .write::<_, StoreError>(Durability::Process, |tx| tx.close_ticket(ticket.id))?;
             }
         }
         Ok(())
@@ -306,7 +375,9 @@ impl<'a> Attempt<'a> {
 
     fn close_ticket(&mut self) -> Result<()> {
         if let Some(ticket) = self.ticket.take() {
-            self.engine.store().write::<_, StoreError>(Durability::Process, |tx| tx.close_ticket(ticket))?;
+            self.engine
+                .store()
+                .write::<_, StoreError>(Durability::Process, |tx| tx.close_ticket(ticket))?;
             // There may be room for the next one too.
             for source in &self.draw.sources {
                 self.engine.wake_waiters(&source.source);
@@ -325,7 +396,13 @@ impl<'a> Attempt<'a> {
 
     fn refused(&mut self, refusal: &Refusal) -> EngineError {
         let asked = &self.draw.asked;
-        let few = |count: u32| if count == 1 { "one instance".to_owned() } else { format!("{count} instances") };
+        let few = |count: u32| {
+            if count == 1 {
+                "one instance".to_owned()
+            } else {
+                format!("{count} instances")
+            }
+        };
         let mut reasons: Vec<String> = refusal.declines.iter().map(ToString::to_string).collect();
         if let Some(Limit::At(maximum)) = refusal.pool_maximum {
             reasons.insert(0, format!("pool `{asked}` is limited to {maximum}"));
@@ -333,7 +410,10 @@ impl<'a> Attempt<'a> {
         let wanted = few(refusal.wanted + self.held.len() as u32);
         let mut error = EngineError::new(
             FailureKind::Exhausted,
-            format!("source `{asked}` cannot give {wanted} now: {}", reasons.join("; ")),
+            format!(
+                "source `{asked}` cannot give {wanted} now: {}",
+                reasons.join("; ")
+            ),
         );
         error.hint = Some(if refusal.never {
             "it never can: ask for fewer, or raise `maximum` in the source's configuration".into()
@@ -343,7 +423,10 @@ impl<'a> Attempt<'a> {
                 .into()
         });
         if let Some(failure) = self.failure.take() {
-            return EngineError { source: Some(Box::new(failure)), ..error };
+            return EngineError {
+                source: Some(Box::new(failure)),
+                ..error
+            };
         }
         error
     }
@@ -360,17 +443,24 @@ impl Drop for Attempt<'_> {
 
 /// Trying again later may help.
 fn passing(error: &EngineError) -> bool {
-    matches!(provider_kind(error), Some(ErrorKind::Exhausted { .. } | ErrorKind::Unavailable { .. }))
+    matches!(
+        provider_kind(error),
+        Some(ErrorKind::Exhausted { .. } | ErrorKind::Unavailable { .. })
+    )
 }
 
 fn retry_after(error: &EngineError) -> Option<Duration> {
     match provider_kind(error)? {
-        ErrorKind::Exhausted { retry_after } | ErrorKind::Unavailable { retry_after } => *retry_after,
+        ErrorKind::Exhausted { retry_after } | ErrorKind::Unavailable { retry_after } => {
+            *retry_after
+        }
         _ => None,
     }
 }
 
 fn provider_kind(error: &EngineError) -> Option<&ErrorKind> {
     let source = error.source.as_ref()?;
-    source.downcast_ref::<ProviderError>().map(|error| &error.kind)
+    source
+        .downcast_ref::<ProviderError>()
+        .map(|error| &error.kind)
 }

@@ -6,7 +6,10 @@ use runner_core::id::{InstanceName, Timestamp};
 use runner_core::instance::{Event, State};
 
 use super::provision::chain;
-use super::{Definition, Engine, EngineError, FailureKind, ReleaseEnd, Released, Result, fault, parse_definition};
+use super::{
+    Definition, Engine, EngineError, FailureKind, ReleaseEnd, Released, Result, fault,
+    parse_definition,
+};
 use crate::provider::{Doomed, ErrorKind, HookPoint, Provider};
 use crate::store::{Durability, InstanceRow, StoreError};
 use crate::workdir;
@@ -24,7 +27,10 @@ impl Engine {
         let mut ended = Vec::new();
         for (name, row) in rows {
             let Some(row) = row else {
-                ended.push(Released { name, end: ReleaseEnd::Already });
+                ended.push(Released {
+                    name,
+                    end: ReleaseEnd::Already,
+                });
                 continue;
             };
             let row = self.claim(row)?;
@@ -42,11 +48,16 @@ impl Engine {
     }
 
     /// The rows of these names, none for those that are discarded already. All are known, or it is an error.
-    pub(super) fn find_all(&self, names: &[InstanceName]) -> Result<Vec<(InstanceName, Option<InstanceRow>)>> {
+    pub(super) fn find_all(
+        &self,
+        names: &[InstanceName],
+    ) -> Result<Vec<(InstanceName, Option<InstanceRow>)>> {
         self.store().read(|tx| {
             let mut rows = Vec::new();
             for name in names {
-                let row = tx.instance(name)?.ok_or_else(|| EngineError::unknown_instance(name))?;
+                let row = tx
+                    .instance(name)?
+                    .ok_or_else(|| EngineError::unknown_instance(name))?;
                 rows.push((name.clone(), row.state.is_live().then_some(row)));
             }
             Ok(rows)
@@ -63,24 +74,32 @@ impl Engine {
         {
             return Err(EngineError::new(
                 FailureKind::State,
-                format!("another process is working on `{}` ({})", row.name, row.state.as_str()),
+                format!(
+                    "another process is working on `{}` ({})",
+                    row.name,
+                    row.state.as_str()
+                ),
             )
             .hint("wait for it, or end it and try again"));
         }
         let now = self.now();
-        self.store().write::<_, StoreError>(Durability::Full, |tx| {
-            row.worker = Some(worker);
-            row.lease = None;
-            if matches!(row.state, State::Allocating | State::Provisioning | State::Leased) {
-                tx.save(&mut row, Some(Event::Failed), now)?;
-            }
-            if row.state != State::Discarding {
-                tx.save(&mut row, Some(Event::Doomed), now)?;
-            } else {
-                tx.save(&mut row, None, now)?;
-            }
-            Ok(())
-        })?;
+        self.store()
+            .write::<_, StoreError>(Durability::Full, |tx| {
+                row.worker = Some(worker);
+                row.lease = None;
+                if matches!(
+                    row.state,
+                    State::Allocating | State::Provisioning | State::Leased
+                ) {
+                    tx.save(&mut row, Some(Event::Failed), now)?;
+                }
+                if row.state != State::Discarding {
+                    tx.save(&mut row, Some(Event::Doomed), now)?;
+                } else {
+                    tx.save(&mut row, None, now)?;
+                }
+                Ok(())
+            })?;
         Ok(row)
     }
 
@@ -88,14 +107,18 @@ impl Engine {
     pub(super) async fn discard_row(&self, mut row: InstanceRow) -> Result<()> {
         if row.state != State::Discarding {
             let now = self.now();
-            self.store().write::<_, StoreError>(Durability::Full, |tx| {
-                row.lease = None;
-                tx.save(&mut row, Some(Event::Doomed), now)
-            })?;
+            self.store()
+                .write::<_, StoreError>(Durability::Full, |tx| {
+                    row.lease = None;
+                    tx.save(&mut row, Some(Event::Doomed), now)
+                })?;
         }
         fault::point("discard:doomed");
-        let operation =
-            self.store().write::<_, EngineError>(Durability::Process, |tx| self.begin(tx, "discard", &row, None))?;
+        let operation = self
+            .store()
+            .write::<_, EngineError>(Durability::Process, |tx| {
+                self.begin(tx, "discard", &row, None)
+            })?;
         let destroyed = self.destroy(&row).await;
         self.end(operation, &destroyed.as_ref().map(drop).map_err(chain));
         let now = self.now();
@@ -104,7 +127,9 @@ impl Engine {
             Ok(()) => {
                 row.retry_at = None;
                 self.store()
-                    .write::<_, StoreError>(Durability::Full, |tx| tx.save(&mut row, Some(Event::Confirmed), now))?;
+                    .write::<_, StoreError>(Durability::Full, |tx| {
+                        tx.save(&mut row, Some(Event::Confirmed), now)
+                    })?;
                 fault::point("discard:confirmed");
                 self.wake_waiters(&row.source);
                 Ok(())
@@ -113,7 +138,8 @@ impl Engine {
                 row.trouble = Some(chain(&error));
                 row.attempts += 1;
                 row.retry_at = Some(Timestamp(now.0 + pause(row.attempts).as_millis() as i64));
-                self.store().write::<_, StoreError>(Durability::Full, |tx| tx.save(&mut row, None, now))?;
+                self.store()
+                    .write::<_, StoreError>(Durability::Full, |tx| tx.save(&mut row, None, now))?;
                 Err(error)
             }
         }
@@ -133,9 +159,9 @@ impl Engine {
             name: row.name.clone(),
             workdir: row.workdir.clone(),
         };
-        confirm(&*provider, doomed)
-            .await
-            .map_err(|error| EngineError::provider(format!("cannot destroy `{}`", row.name), error))?;
+        confirm(&*provider, doomed).await.map_err(|error| {
+            EngineError::provider(format!("cannot destroy `{}`", row.name), error)
+        })?;
         fault::point("discard:destroyed");
         if let Some(path) = &row.workdir {
             workdir::remove(path).map_err(|error| {
@@ -151,27 +177,43 @@ impl Engine {
     /// Scripts and hooks before the end. Their failure is reported and keeps nothing alive.
     async fn tell(&self, row: &InstanceRow, definition: &Definition) {
         if let Some(directory) = &definition.discard_scripts {
-            let told = self.run_scripts(HookPoint::Discard, directory, definition.script_deadline, row).await;
+            let told = self
+                .run_scripts(
+                    HookPoint::Discard,
+                    directory,
+                    definition.script_deadline,
+                    row,
+                )
+                .await;
             if let Err(error) = told {
-                tracing::error!("{}; `{}` is discarded all the same", chain(&error), row.name);
+                tracing::error!(
+                    "{}; `{}` is discarded all the same",
+                    chain(&error),
+                    row.name
+                );
             }
         }
         if let Err(error) = self.run_hooks(HookPoint::Discard, definition, row).await {
-            tracing::error!("{}; `{}` is discarded all the same", chain(&error), row.name);
+            tracing::error!(
+                "{}; `{}` is discarded all the same",
+                chain(&error),
+                row.name
+            );
         }
     }
 
     fn forget(&self, name: &InstanceName, error: &EngineError) -> Result<()> {
         let now = self.now();
         let mut row = self.find(name)?;
-        self.store().write::<_, EngineError>(Durability::Full, |tx| {
-            row.trouble = Some(format!("forgotten by the operator after: {}", chain(error)));
-            row.retry_at = None;
-            tx.save(&mut row, Some(Event::Confirmed), now)?;
-            let operation = self.begin(tx, "forget", &row, row.trouble.as_deref())?;
-            tx.end_operation(operation, "ok", None, now)?;
-            Ok(())
-        })?;
+        self.store()
+            .write::<_, EngineError>(Durability::Full, |tx| {
+                row.trouble = Some(format!("forgotten by the operator after: {}", chain(error)));
+                row.retry_at = None;
+                tx.save(&mut row, Some(Event::Confirmed), now)?;
+                let operation = self.begin(tx, "forget", &row, row.trouble.as_deref())?;
+                tx.end_operation(operation, "ok", None, now)?;
+                Ok(())
+            })?;
         self.wake_waiters(&row.source);
         Ok(())
     }
@@ -201,9 +243,14 @@ async fn confirm(provider: &dyn Provider, mut doomed: Doomed) -> crate::provider
 
 async fn find(provider: &dyn Provider, doomed: &Doomed) -> crate::provider::Result<Option<String>> {
     let entries = provider.list().await?;
-    Ok(entries.into_iter().find(|entry| entry.token == doomed.token).map(|entry| entry.handle))
+    Ok(entries
+        .into_iter()
+        .find(|entry| entry.token == doomed.token)
+        .map(|entry| entry.handle))
 }
 
 fn pause(attempts: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
+    FIRST_PAUSE
+        .saturating_mul(1 << attempts.saturating_sub(1).min(16))
+        .min(LONGEST_PAUSE)
 }

@@ -47,7 +47,10 @@ pub fn arm(setting: &str) {
         Some((point, count)) => (point, count.parse().unwrap_or(1)),
         None => (setting, 1),
     };
-    drop(ARMED.set(Armed { point: point.to_owned(), passes: AtomicU32::new(passes) }));
+    drop(ARMED.set(Armed {
+        point: point.to_owned(),
+        passes: AtomicU32::new(passes),
+    }));
 }
 
 /// Dies here if this point is armed.
@@ -58,6 +61,7 @@ pub fn point(name: &'static str) {
         && armed.passes.fetch_sub(1, Ordering::Relaxed) == 1
     {
         // As hard as it gets: no destructors, no flushing. There is no answer to a failure of this.
-        drop(rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL));
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }
 }

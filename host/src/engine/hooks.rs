@@ -24,21 +24,36 @@ impl Target for HookTarget {
 
 impl Engine {
     /// Calls the hooks of a definition in order; the first failure ends it.
-    pub(super) async fn run_hooks(&self, at: HookPoint, definition: &Definition, row: &InstanceRow) -> Result<()> {
+    pub(super) async fn run_hooks(
+        &self,
+        at: HookPoint,
+        definition: &Definition,
+        row: &InstanceRow,
+    ) -> Result<()> {
         if definition.hooks.is_empty() {
             return Ok(());
         }
         let (provider, instance) = self.reach(row, definition)?;
-        let target: Arc<dyn Target> = Arc::new(HookTarget { provider, instance: instance.clone() });
+        let target: Arc<dyn Target> = Arc::new(HookTarget {
+            provider,
+            instance: instance.clone(),
+        });
         for hook in self.catalogue().hooks(definition)? {
-            hook.on_event(at, &instance, Arc::clone(&target)).await.map_err(|error| {
-                let mut failed = EngineError::provider(
-                    format!("hook `{}` failed at `{}` of `{}`", hook.name(), at.word(), row.name),
-                    error,
-                );
-                failed.kind = FailureKind::Hook;
-                failed
-            })?;
+            hook.on_event(at, &instance, Arc::clone(&target))
+                .await
+                .map_err(|error| {
+                    let mut failed = EngineError::provider(
+                        format!(
+                            "hook `{}` failed at `{}` of `{}`",
+                            hook.name(),
+                            at.word(),
+                            row.name
+                        ),
+                        error,
+                    );
+                    failed.kind = FailureKind::Hook;
+                    failed
+                })?;
         }
         Ok(())
     }

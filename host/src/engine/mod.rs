@@ -7,7 +7,7 @@
 
 mod acquire;
 mod catalogue;
-mod copy;
+//mod copy;
 mod discard;
 mod error;
 pub mod fault;
@@ -28,9 +28,10 @@ use runner_core::id::{InstanceName, Timestamp, Token};
 
 pub use acquire::Acquired;
 pub use catalogue::{Catalogue, Listing};
-pub use copy::{CopyProgress, CopySummary};
+//pub use copy::{CopyProgress, CopySummary};
 pub use error::{EngineError, FailureKind};
 pub use repair::RepairReport;
+pub use scripts::SCRIPT_OF;
 pub use types::*;
 
 use crate::clock::Clock;
@@ -74,7 +75,14 @@ impl Engine {
         work: PathBuf,
         program: PathBuf,
     ) -> Self {
-        Self(Arc::new(Parts { store, catalogue, clock, identity, work, program }))
+        Self(Arc::new(Parts {
+            store,
+            catalogue,
+            clock,
+            identity,
+            work,
+            program,
+        }))
     }
 
     fn now(&self) -> Timestamp {
@@ -108,7 +116,8 @@ impl Engine {
     /// The instance with this name, or the error that there is none. Discarded ones count as unknown here.
     fn find(&self, name: &InstanceName) -> Result<InstanceRow> {
         let row = self.store().read(|tx| tx.instance(name))?;
-        row.filter(|row| row.state.is_live()).ok_or_else(|| EngineError::unknown_instance(name))
+        row.filter(|row| row.state.is_live())
+            .ok_or_else(|| EngineError::unknown_instance(name))
     }
 
     fn definition(&self, row: &InstanceRow) -> Result<Definition> {
@@ -117,7 +126,11 @@ impl Engine {
     }
 
     /// What drives a live instance, and the instance as it wants to see it.
-    fn reach(&self, row: &InstanceRow, definition: &Definition) -> Result<(Arc<dyn Provider>, Instance)> {
+    fn reach(
+        &self,
+        row: &InstanceRow,
+        definition: &Definition,
+    ) -> Result<(Arc<dyn Provider>, Instance)> {
         let access: Access = match &row.access {
             None => Access::Plugin,
             Some(json) => parse(json, "access")?,
@@ -130,7 +143,13 @@ impl Engine {
     }
 
     /// Notes the beginning of an operation, as part of a transaction.
-    fn begin(&self, tx: &Tx<'_>, verb: &str, row: &InstanceRow, detail: Option<&str>) -> Result<OperationId> {
+    fn begin(
+        &self,
+        tx: &Tx<'_>,
+        verb: &str,
+        row: &InstanceRow,
+        detail: Option<&str>,
+    ) -> Result<OperationId> {
         let id = tx.begin_operation(&crate::store::Operation {
             verb,
             instance: Some(&row.name),
@@ -161,8 +180,13 @@ impl Engine {
 
     /// Something of this source became free: tells the first living process that waits for it.
     fn wake_waiters(&self, source: &runner_core::id::SourceName) {
-        let Ok(tickets) = self.store().read(|tx| tx.tickets_for(source)) else { return };
-        if let Some(first) = tickets.iter().find(|ticket| self.store().workers().is_alive(&ticket.worker)) {
+        let Ok(tickets) = self.store().read(|tx| tx.tickets_for(source)) else {
+            return;
+        };
+        if let Some(first) = tickets
+            .iter()
+            .find(|ticket| self.store().workers().is_alive(&ticket.worker))
+        {
             self.store().workers().wake(&first.worker);
         }
     }
@@ -171,14 +195,19 @@ impl Engine {
 /// Random bytes from the system.
 fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| EngineError::new(FailureKind::Io, "the system gives no random numbers").because(error))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        EngineError::new(FailureKind::Io, "the system gives no random numbers").because(error)
+    })?;
     Ok(bytes)
 }
 
 fn parse<T: serde::de::DeserializeOwned>(json: &str, what: &'static str) -> Result<T> {
     serde_json::from_str(json).map_err(|error| {
-        EngineError::new(FailureKind::State, format!("the state database holds a damaged {what}")).because(error)
+        EngineError::new(
+            FailureKind::State,
+            format!("the state database holds a damaged {what}"),
+        )
+        .because(error)
     })
 }
 

@@ -13,11 +13,16 @@ impl Engine {
     /// Turns a recorded intent into an instance that is leased to this process, unconfirmed. When anything fails,
     /// what may exist is destroyed again, or stays in the books until it is.
     pub(super) async fn provision(&self, mut row: InstanceRow) -> Result<InstanceRow> {
-        let operation = self.store().write::<_, EngineError>(Durability::Process, |tx| {
-            self.begin(tx, "acquire", &row, Some("new instance"))
-        })?;
+        let operation = self
+            .store()
+            .write::<_, EngineError>(Durability::Process, |tx| {
+                self.begin(tx, "acquire", &row, Some("new instance"))
+            })?;
         let made = self.try_provision(&mut row).await;
-        self.end(operation, &made.as_ref().map(drop).map_err(ToString::to_string));
+        self.end(
+            operation,
+            &made.as_ref().map(drop).map_err(ToString::to_string),
+        );
         match made {
             Ok(()) => Ok(row),
             Err(error) => {
@@ -31,10 +36,17 @@ impl Engine {
         let definition = parse_definition(&self.store().read(|tx| tx.definition(row.definition))?)?;
         let provider = self.catalogue().provider(&definition)?;
         if let Some(path) = &row.workdir {
-            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
-                EngineError::new(FailureKind::Io, format!("cannot make the instance's directory `{}`", path.display()))
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(path)
+                .map_err(|error| {
+                    EngineError::new(
+                        FailureKind::Io,
+                        format!("cannot make the instance's directory `{}`", path.display()),
+                    )
                     .because(error)
-            })?;
+                })?;
         }
         fault::point("provision:workdir-made");
         let request = Request {
@@ -43,26 +55,40 @@ impl Engine {
             slot: row.slot,
             workdir: row.workdir.clone(),
         };
-        let allocated = provider
-            .allocate(&request)
-            .await
-            .map_err(|error| EngineError::provider(format!("source `{}` could not make `{}`", row.source, row.name), error))?;
+        let allocated = provider.allocate(&request).await.map_err(|error| {
+            EngineError::provider(
+                format!("source `{}` could not make `{}`", row.source, row.name),
+                error,
+            )
+        })?;
         fault::point("provision:allocated");
         self.record(row, allocated)?;
         fault::point("provision:recorded");
 
         if let Some(directory) = &definition.provision_scripts {
-            self.run_scripts(HookPoint::Provision, directory, definition.script_deadline, row).await?;
+            self.run_scripts(
+                HookPoint::Provision,
+                directory,
+                definition.script_deadline,
+                row,
+            )
+            .await?;
         }
-        self.run_hooks(HookPoint::Provision, &definition, row).await?;
+        self.run_hooks(HookPoint::Provision, &definition, row)
+            .await?;
         fault::point("provision:hooks-passed");
 
         let now = self.now();
-        self.store().write::<_, StoreError>(Durability::Full, |tx| {
-            tx.save(row, Some(Event::Provisioned), now)?;
-            row.lease = Some(Lease { owner: self.owner_json(), since: now, confirmed: false });
-            tx.save(row, Some(Event::Assigned), now)
-        })?;
+        self.store()
+            .write::<_, StoreError>(Durability::Full, |tx| {
+                tx.save(row, Some(Event::Provisioned), now)?;
+                row.lease = Some(Lease {
+                    owner: self.owner_json(),
+                    since: now,
+                    confirmed: false,
+                });
+                tx.save(row, Some(Event::Assigned), now)
+            })?;
         fault::point("provision:assigned");
         Ok(())
     }
@@ -70,15 +96,19 @@ impl Engine {
     /// The answer goes onto the row that it was asked for, or nowhere.
     fn record(&self, row: &mut InstanceRow, allocated: Allocated) -> Result<()> {
         let json = |value: serde_json::Result<String>| {
-            value.map_err(|error| EngineError::new(FailureKind::State, "cannot store the provider's answer").because(error))
+            value.map_err(|error| {
+                EngineError::new(FailureKind::State, "cannot store the provider's answer")
+                    .because(error)
+            })
         };
         let before = row.clone();
         row.handle = Some(allocated.handle);
         row.access = Some(json(serde_json::to_string(&allocated.access))?);
         row.attributes = Some(json(serde_json::to_string(&allocated.attributes))?);
         let now = self.now();
-        let saved =
-            self.store().write::<_, StoreError>(Durability::Full, |tx| tx.save(row, Some(Event::Allocated), now));
+        let saved = self.store().write::<_, StoreError>(Durability::Full, |tx| {
+            tx.save(row, Some(Event::Allocated), now)
+        });
         if let Err(error) = saved {
             // With a handle that is somebody else's, nothing must ever be done.
             *row = before;
@@ -100,8 +130,9 @@ impl Engine {
     async fn give_up(&self, mut row: InstanceRow, reason: &EngineError) {
         row.trouble = Some(chain(reason));
         let now = self.now();
-        let noted =
-            self.store().write::<_, StoreError>(Durability::Full, |tx| tx.save(&mut row, Some(Event::Failed), now));
+        let noted = self.store().write::<_, StoreError>(Durability::Full, |tx| {
+            tx.save(&mut row, Some(Event::Failed), now)
+        });
         fault::point("fail:recorded");
         if let Err(error) = noted {
             tracing::warn!(%error, "cannot note that `{}` failed", row.name);

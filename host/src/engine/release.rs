@@ -18,8 +18,13 @@ impl Engine {
         let mut leased = Vec::new();
         for (name, row) in self.find_all(names)? {
             match row.filter(|row| row.state == State::Leased) {
-                Some(row) if !leased.iter().any(|other: &InstanceRow| other.id == row.id) => leased.push(row),
-                _ => ended.push(Released { name, end: ReleaseEnd::Already }),
+                Some(row) if !leased.iter().any(|other: &InstanceRow| other.id == row.id) => {
+                    leased.push(row)
+                }
+                _ => ended.push(Released {
+                    name,
+                    end: ReleaseEnd::Already,
+                }),
             }
         }
         ended.extend(self.release_rows(leased).await?);
@@ -47,7 +52,10 @@ impl Engine {
                 row.worker = Some(worker.clone());
                 row.lease = None;
                 tx.save(&mut row, Some(Event::Released), now)?;
-                let pool = row.pool.as_ref().and_then(|pool| self.catalogue().pool(pool));
+                let pool = row
+                    .pool
+                    .as_ref()
+                    .and_then(|pool| self.catalogue().pool(pool));
                 let source = policies.get(&row.source).cloned().flatten();
                 let verdict = plan::release(tx.release_view(&row, source, pool)?);
                 if verdict == Verdict::Keep {
@@ -56,7 +64,11 @@ impl Engine {
                 } else {
                     tx.save(&mut row, Some(Event::Doomed), now)?;
                 }
-                let detail = if verdict == Verdict::Keep { "kept" } else { "to be discarded" };
+                let detail = if verdict == Verdict::Keep {
+                    "kept"
+                } else {
+                    "to be discarded"
+                };
                 let operation = self.begin(tx, "release", &row, Some(detail))?;
                 tx.end_operation(operation, "ok", None, now)?;
                 decided.push((row, verdict));
@@ -71,7 +83,10 @@ impl Engine {
             let name = row.name.clone();
             if verdict == Verdict::Keep {
                 self.wake_waiters(&row.source);
-                ended.push(Released { name, end: ReleaseEnd::Kept });
+                ended.push(Released {
+                    name,
+                    end: ReleaseEnd::Kept,
+                });
             } else {
                 let engine = self.clone();
                 tasks.spawn(async move { (name, engine.discard_row(row).await) });
@@ -79,7 +94,11 @@ impl Engine {
         }
         while let Some(finished) = tasks.join_next().await {
             let (name, discarded) = finished.map_err(|error| {
-                EngineError::new(FailureKind::Provider, "discarding an instance ended unexpectedly").because(error)
+                EngineError::new(
+                    FailureKind::Provider,
+                    "discarding an instance ended unexpectedly",
+                )
+                .because(error)
             })?;
             let end = match discarded {
                 Ok(()) => ReleaseEnd::Discarded,

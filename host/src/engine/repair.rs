@@ -68,7 +68,10 @@ impl Engine {
             Ok(true) => report.finished.push(name),
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!("`{name}` cannot be cleaned up now, and is tried again: {}", chain(&error));
+                tracing::warn!(
+                    "`{name}` cannot be cleaned up now, and is tried again: {}",
+                    chain(&error)
+                );
                 report.pending.push((name, error));
             }
         }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use runner_core::id::InstanceName;
 use runner_core::instance::State;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::wait::Bell;
 use super::{Definition, Engine, EngineError, FailureKind, Result, fault, random_bytes};
 use crate::provider::{
-    self, CallContext, Command, ErrorKind, ExitStatus, Instance, Output, Provider, ProviderError, Stdio,
+    self, CallContext, Command, ErrorKind, ExitStatus, Instance, Output, Provider, ProviderError,
+    Stdio,
 };
 use crate::store::{Durability, InstanceRow, OperationId, StoreError};
 
@@ -19,7 +20,8 @@ use crate::store::{Durability, InstanceRow, OperationId, StoreError};
 const CAPTURE_LIMIT: u64 = 1 << 20;
 
 /// Started when no command is given: the user's shell on the instance, or the best there is.
-const SHELL: &str = r#"[ -x "$SHELL" ] && exec "$SHELL"; command -v bash >/dev/null 2>&1 && exec bash; exec sh"#;
+const SHELL: &str =
+    r#"[ -x "$SHELL" ] && exec "$SHELL"; command -v bash >/dev/null 2>&1 && exec bash; exec sh"#;
 
 impl Engine {
     /// Runs a command and waits for it. An empty `argv` starts an interactive shell. What comes through `signals` reaches
@@ -39,8 +41,15 @@ impl Engine {
             command.argv = vec![b"sh".to_vec(), b"-c".to_vec(), SHELL.as_bytes().to_vec()];
         }
         command.id = execution_id()?;
-        let shown = command.argv.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" ");
-        let operation = self.start(&row, &definition, &*provider, &instance, &shown).await?;
+        let shown = command
+            .argv
+            .iter()
+            .map(|word| String::from_utf8_lossy(word))
+            .collect::<Vec<_>>()
+            .join(" ");
+        let operation = self
+            .start(&row, &definition, &*provider, &instance, &shown)
+            .await?;
         fault::point("run:started");
         let status = execute(&*provider, &instance, &command, stdio, signals).await;
         fault::point("run:ended");
@@ -58,8 +67,12 @@ impl Engine {
     /// An instance that commands may be run on: leased and the lease confirmed, or the script's own.
     pub(super) fn usable(&self, name: &InstanceName) -> Result<InstanceRow> {
         let row = self.find(name)?;
-        let scripts_own = self.0.identity.script_of.as_ref() == Some(&row.token) && row.handle.is_some();
-        if scripts_own || (row.state == State::Leased && row.lease.as_ref().is_some_and(|lease| lease.confirmed)) {
+        let scripts_own =
+            self.0.identity.script_of.as_ref() == Some(&row.token) && row.handle.is_some();
+        if scripts_own
+            || (row.state == State::Leased
+                && row.lease.as_ref().is_some_and(|lease| lease.confirmed))
+        {
             return Ok(row);
         }
         // This process' own, in `exec`.
@@ -69,7 +82,10 @@ impl Engine {
         }
         Err(EngineError::new(
             FailureKind::NotLeased,
-            format!("instance `{name}` is not leased (it is {})", row.state.as_str()),
+            format!(
+                "instance `{name}` is not leased (it is {})",
+                row.state.as_str()
+            ),
         )
         .hint("get one with `runner acquire`"))
     }
@@ -85,7 +101,9 @@ impl Engine {
     ) -> Result<OperationId> {
         let operation = self
             .store()
-            .write::<_, EngineError>(Durability::Process, |tx| self.begin(tx, "run", row, Some(shown)))?;
+            .write::<_, EngineError>(Durability::Process, |tx| {
+                self.begin(tx, "run", row, Some(shown))
+            })?;
         let mut bell = None;
         let mut limit = definition.policy.concurrency;
         loop {
@@ -99,8 +117,10 @@ impl Engine {
             if limit == 0 || before < limit {
                 return Ok(operation);
             }
-            let cannot_wait =
-                |error| EngineError::new(FailureKind::Io, format!("cannot wait for `{}`", row.name)).because(error);
+            let cannot_wait = |error| {
+                EngineError::new(FailureKind::Io, format!("cannot wait for `{}`", row.name))
+                    .because(error)
+            };
             let bell = match &bell {
                 Some(bell) => bell,
                 None => bell.insert(Bell::listen(self.worker()?.bell()).map_err(cannot_wait)?),
@@ -110,7 +130,10 @@ impl Engine {
                 bell.wait(Duration::MAX).await.map_err(cannot_wait)?;
             }
             if let Err(error) = self.usable(&row.name) {
-                self.end(operation, &Err("the lease ended while the command waited".into()));
+                self.end(
+                    operation,
+                    &Err("the lease ended while the command waited".into()),
+                );
                 return Err(error);
             }
         }
@@ -126,23 +149,31 @@ impl Engine {
             if self.store().workers().is_alive(&running.worker) {
                 before += 1;
             } else {
-                self.store().write::<_, StoreError>(Durability::Process, |tx| {
-                    tx.end_operation(running.id, "interrupted", None, self.now())
-                })?;
+                self.store()
+                    .write::<_, StoreError>(Durability::Process, |tx| {
+                        tx.end_operation(running.id, "interrupted", None, self.now())
+                    })?;
             }
         }
         Ok(before)
     }
 
     fn wake_runners(&self, name: &InstanceName) {
-        let Ok(running) = self.store().read(|tx| tx.running(name, "run")) else { return };
+        let Ok(running) = self.store().read(|tx| tx.running(name, "run")) else {
+            return;
+        };
         for waiting in running {
             self.store().workers().wake(&waiting.worker);
         }
     }
 
     /// How many processors the instance has: asked once, when the first second command comes, and kept. 0: unknown.
-    async fn processors(&self, row: &InstanceRow, provider: &dyn Provider, instance: &Instance) -> Result<u32> {
+    async fn processors(
+        &self,
+        row: &InstanceRow,
+        provider: &dyn Provider,
+        instance: &Instance,
+    ) -> Result<u32> {
         if let Some(json) = &row.facts {
             let facts: provider::Facts = super::parse(json, "probe result")?;
             return Ok(facts.cpus.unwrap_or(0));
@@ -159,8 +190,11 @@ impl Engine {
         };
         let mut row = row.clone();
         row.facts = serde_json::to_string(&facts).ok();
-        let saved =
-            self.store().write::<_, StoreError>(Durability::Process, |tx| tx.save(&mut row, None, self.now()));
+        let saved = self
+            .store()
+            .write::<_, StoreError>(Durability::Process, |tx| {
+                tx.save(&mut row, None, self.now())
+            });
         if let Err(error) = saved {
             tracing::debug!(%error, "somebody else changed `{}` meanwhile", row.name);
         }
@@ -169,8 +203,16 @@ impl Engine {
 
     fn lost(&self, row: &InstanceRow, error: ProviderError) -> EngineError {
         let gone = error.kind == ErrorKind::Gone;
-        let failed = EngineError::provider(format!("cannot run the command on `{}`", row.name), error);
-        if gone { failed.hint(format!("it does not exist any more: `runner release {}`", row.name)) } else { failed }
+        let failed =
+            EngineError::provider(format!("cannot run the command on `{}`", row.name), error);
+        if gone {
+            failed.hint(format!(
+                "it does not exist any more: `runner release {}`",
+                row.name
+            ))
+        } else {
+            failed
+        }
     }
 }
 
@@ -215,7 +257,11 @@ pub(super) async fn capture(
         kind: ErrorKind::Failed,
         message: format!("{what}: {error}"),
         remedy: None,
-        context: CallContext { instance: Some(instance.name.to_string()), call: "run", ..CallContext::default() },
+        context: CallContext {
+            instance: Some(instance.name.to_string()),
+            call: "run",
+            ..CallContext::default()
+        },
         guest_log: Vec::new(),
     };
     let pipe = || std::io::pipe().map_err(|error| failed("cannot make a pipe", error));
@@ -225,7 +271,10 @@ pub(super) async fn capture(
     let feed = tokio::task::spawn_blocking(move || input_write.write_all(&stdin));
     let read = |stream: &mut std::io::PipeReader| {
         let mut bytes = Vec::new();
-        stream.take(CAPTURE_LIMIT).read_to_end(&mut bytes).map(|_| bytes)
+        stream
+            .take(CAPTURE_LIMIT)
+            .read_to_end(&mut bytes)
+            .map(|_| bytes)
     };
     let out = tokio::task::spawn_blocking(move || read(&mut out_read));
     let err = tokio::task::spawn_blocking(move || read(&mut err_read));
@@ -240,20 +289,22 @@ pub(super) async fn capture(
     let status = provider.run(instance, command, stdio).await?;
     // A command that does not read its input is no failure.
     drop(feed.await);
-    let collect = |joined: std::result::Result<std::io::Result<Vec<u8>>, tokio::task::JoinError>| match joined {
+    let collect = |joined: std::result::Result<
+        std::io::Result<Vec<u8>>,
+        tokio::task::JoinError,
+    >| match joined {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => Err(failed("cannot read what the command prints", error)),
         Err(error) => Err(failed("cannot read what the command prints", error.into())),
     };
-    Ok(Output { status, stdout: collect(out.await)?, stderr: collect(err.await)? })
+    Ok(Output {
+        status,
+        stdout: collect(out.await)?,
+        stderr: collect(err.await)?,
+    })
 }
 
 /// A fresh name for an execution: 16 hexadecimal digits.
 pub(super) fn execution_id() -> Result<String> {
     Ok(format!("{:016x}", u64::from_be_bytes(random_bytes()?)))
-}
-
-/// Signals that never come.
-pub(super) fn no_signals() -> UnboundedReceiver<u8> {
-    unbounded_channel().1
 }

@@ -25,8 +25,11 @@ impl Engine {
         row: &InstanceRow,
     ) -> Result<()> {
         let scripts = crate::config::scripts::list(directory).map_err(|error| {
-            EngineError::new(FailureKind::Hook, format!("cannot read the scripts in `{}`", directory.display()))
-                .because(error)
+            EngineError::new(
+                FailureKind::Hook,
+                format!("cannot read the scripts in `{}`", directory.display()),
+            )
+            .because(error)
         })?;
         for script in scripts {
             self.run_script(point, &script, deadline, row).await?;
@@ -35,11 +38,22 @@ impl Engine {
         Ok(())
     }
 
-    async fn run_script(&self, point: HookPoint, script: &Path, deadline: Duration, row: &InstanceRow) -> Result<()> {
+    async fn run_script(
+        &self,
+        point: HookPoint,
+        script: &Path,
+        deadline: Duration,
+        row: &InstanceRow,
+    ) -> Result<()> {
         let failed = |what: &str| {
             EngineError::new(
                 FailureKind::Hook,
-                format!("{} script `{}` {what} for `{}`", point.word(), script.display(), row.name),
+                format!(
+                    "{} script `{}` {what} for `{}`",
+                    point.word(),
+                    script.display(),
+                    row.name
+                ),
             )
         };
         let stderr = std::io::stderr().as_fd().try_clone_to_owned();
@@ -56,17 +70,26 @@ impl Engine {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| failed("could not be started").because(error))?;
-        let group = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+        let group = child
+            .id()
+            .and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
         let ended = tokio::time::timeout(deadline, child.wait()).await;
         let Ok(ended) = ended else {
             // The script and what it started.
             if let Some(group) = group {
-                drop(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
             }
-            return Err(failed(&format!("took longer than {} s and was killed", deadline.as_secs()))
-                .hint("`scripts` in the source's `[limits]` sets the time a script may take"));
+            return Err(failed(&format!(
+                "took longer than {} s and was killed",
+                deadline.as_secs()
+            ))
+            .hint("`scripts` in the source's `[limits]` sets the time a script may take"));
         };
         let status = ended.map_err(|error| failed("could not be waited for").because(error))?;
-        if status.success() { Ok(()) } else { Err(failed(&format!("ended with {status}"))) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(failed(&format!("ended with {status}")))
+        }
     }
 }

@@ -11,8 +11,12 @@ impl Engine {
     /// One entry per source and pool: all that are configured and all that have instances, or just these names. Names
     /// that nothing knows are left out. `detail` also reads the instances themselves.
     pub fn status(&self, names: &[SourceName], detail: bool) -> Result<Vec<SourceStatus>> {
-        let mut listings: BTreeMap<SourceName, Listing> =
-            self.catalogue().listings()?.into_iter().map(|listing| (listing.name.clone(), listing)).collect();
+        let mut listings: BTreeMap<SourceName, Listing> = self
+            .catalogue()
+            .listings()?
+            .into_iter()
+            .map(|listing| (listing.name.clone(), listing))
+            .collect();
         self.store().read(|tx| {
             for name in tx.populated_sources()? {
                 listings.entry(name.clone()).or_insert_with(|| Listing {
@@ -38,7 +42,9 @@ impl Engine {
                 let running = row.ended_at.is_none();
                 let outcome = match row.outcome {
                     Some(outcome) => outcome,
-                    None if running && self.store().workers().is_alive(&row.worker) => "running".into(),
+                    None if running && self.store().workers().is_alive(&row.worker) => {
+                        "running".into()
+                    }
                     None => "interrupted".into(),
                 };
                 Ok(OperationStatus {
@@ -98,9 +104,22 @@ fn instance_status(row: InstanceRow) -> Result<InstanceStatus> {
         since: row.changed_at,
         created: row.created_at,
         owner,
-        attributes: row.attributes.as_deref().map(|json| parse(json, "attributes")).transpose()?.unwrap_or_default(),
-        facts: row.facts.as_deref().map(|json| parse(json, "facts")).transpose()?,
-        access: row.access.as_deref().map(|json| parse(json, "access")).transpose()?,
+        attributes: row
+            .attributes
+            .as_deref()
+            .map(|json| parse(json, "attributes"))
+            .transpose()?
+            .unwrap_or_default(),
+        facts: row
+            .facts
+            .as_deref()
+            .map(|json| parse(json, "facts"))
+            .transpose()?,
+        access: row
+            .access
+            .as_deref()
+            .map(|json| parse(json, "access"))
+            .transpose()?,
         trouble: row.trouble,
     })
 }

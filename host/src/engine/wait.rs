@@ -24,7 +24,12 @@ impl Bell {
     pub(super) fn listen(file: &Path) -> io::Result<Self> {
         let events = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;
         inotify::add_watch(&events, file, inotify::WatchFlags::MODIFY)?;
-        Ok(Self { events: AsyncFd::new(events)? })
+        #[expect(
+            deprecated,
+            reason = "the new constructor is unsafe for descriptors that close themselves early; ours cannot"
+        )]
+        let events = AsyncFd::new(events)?;
+        Ok(Self { events })
     }
 
     /// Returns when the bell rings, at the slow tick, or after `longest`.
@@ -34,7 +39,9 @@ impl Bell {
             Ok(ready) => {
                 let mut ready = ready?;
                 let mut buffer = [0; 4096];
-                while rustix::io::read(ready.get_inner(), &mut buffer).is_ok_and(|length| length > 0) {}
+                while rustix::io::read(ready.get_inner(), &mut buffer)
+                    .is_ok_and(|length| length > 0)
+                {}
                 ready.clear_ready();
                 Ok(())
             }

@@ -1,7 +1,7 @@
 //! What instances were made by.
 
-use rusqlite::OptionalExtension as _;
 use runner_core::id::SourceName;
+use rusqlite::OptionalExtension as _;
 
 use super::{Result, Tx};
 
@@ -35,7 +35,13 @@ impl Tx<'_> {
         let row = self
             .connection
             .prepare_cached("SELECT id, shape, body FROM definitions WHERE id = ?1")?
-            .query_row([id], |row| Ok(DefinitionRow { id: row.get(0)?, shape: row.get(1)?, body: row.get(2)? }))?;
+            .query_row([id], |row| {
+                Ok(DefinitionRow {
+                    id: row.get(0)?,
+                    shape: row.get(1)?,
+                    body: row.get(2)?,
+                })
+            })?;
         Ok(row)
     }
 
@@ -44,7 +50,9 @@ impl Tx<'_> {
         let mut statement = self.connection.prepare_cached(
             "SELECT body FROM definitions WHERE id IN (SELECT definition FROM instances WHERE state <> 'discarded')",
         )?;
-        let bodies = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let bodies = statement
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
         Ok(bodies)
     }
 }

@@ -20,7 +20,11 @@ pub enum StoreError {
     },
     /// Written by a newer version.
     #[error("the state database `{}` has version {found}, and this program knows {known}", path.display())]
-    Newer { path: PathBuf, found: i64, known: i64 },
+    Newer {
+        path: PathBuf,
+        found: i64,
+        known: i64,
+    },
     /// Somebody else changed the row since it was read.
     #[error("instance `{name}` was changed by somebody else meanwhile")]
     Stale { name: String },
@@ -48,11 +52,17 @@ impl StoreError {
         match self {
             Self::Newer { .. } => Some("use the newer `runner`, or another `RUNNER_STATE_DIR`"),
             Self::Busy { .. } => Some("look for a stopped or hanging `runner` process and end it"),
-            Self::File { .. } => Some("check the permissions and the free space of the state directory"),
-            Self::Sqlite(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+            Self::File { .. } => {
+                Some("check the permissions and the free space of the state directory")
+            }
+            Self::Sqlite(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) =>
+            {
                 Some("free some space on the disk that holds the state directory; nothing was lost")
             }
-            Self::Sqlite(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) => {
+            Self::Sqlite(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) =>
+            {
                 Some("the state directory must be writable; nothing was lost")
             }
             _ => None,

@@ -1,7 +1,7 @@
 //! What the user permits: per source and component, never per name alone.
 
-use rusqlite::OptionalExtension as _;
 use runner_core::id::{SourceName, Timestamp};
+use rusqlite::OptionalExtension as _;
 
 use super::{Result, Tx};
 
@@ -19,7 +19,8 @@ pub struct GrantRow {
     pub revoked_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "source, digest, plugin, version, capabilities, granted_at, granted_by, revoked_at";
+const COLUMNS: &str =
+    "source, digest, plugin, version, capabilities, granted_at, granted_by, revoked_at";
 
 fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<GrantRow> {
     Ok(GrantRow {
@@ -55,7 +56,9 @@ impl Tx<'_> {
     pub fn grant(&self, source: &SourceName, digest: &str) -> Result<Option<GrantRow>> {
         let grant = self
             .connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM grants WHERE source = ?1 AND digest = ?2"))?
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM grants WHERE source = ?1 AND digest = ?2"
+            ))?
             .query_row((source.as_str(), digest), from_row)
             .optional()?;
         Ok(grant)
@@ -66,8 +69,9 @@ impl Tx<'_> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM grants WHERE ?1 IS NULL OR source = ?1 ORDER BY granted_at DESC, source, digest"
         ))?;
-        let grants =
-            statement.query_map([source.map(SourceName::as_str)], from_row)?.collect::<rusqlite::Result<_>>()?;
+        let grants = statement
+            .query_map([source.map(SourceName::as_str)], from_row)?
+            .collect::<rusqlite::Result<_>>()?;
         Ok(grants)
     }
 
@@ -75,7 +79,9 @@ impl Tx<'_> {
     pub fn revoke_grants(&self, source: &SourceName, now: Timestamp) -> Result<usize> {
         let count = self
             .connection
-            .prepare_cached("UPDATE grants SET revoked_at = ?2 WHERE source = ?1 AND revoked_at IS NULL")?
+            .prepare_cached(
+                "UPDATE grants SET revoked_at = ?2 WHERE source = ?1 AND revoked_at IS NULL",
+            )?
             .execute((source.as_str(), now.0))?;
         Ok(count)
     }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use rusqlite::OptionalExtension as _;
 use runner_core::id::{Generation, InstanceName, SourceName, Timestamp, Token};
 use runner_core::instance::{Event, State};
 use runner_core::plan::RowId;
+use rusqlite::OptionalExtension as _;
 
 use super::{Result, StoreError, Tx, WorkerId};
 
@@ -75,13 +75,22 @@ fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(InstanceRow, RawState)
     use std::os::unix::ffi::OsStringExt as _;
 
     let source = |text: String| {
-        SourceName::new(text)
-            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, Box::new(error)))
+        SourceName::new(text).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(
+                2,
+                rusqlite::types::Type::Text,
+                Box::new(error),
+            )
+        })
     };
     let owner: Option<String> = row.get(20)?;
     let since: Option<i64> = row.get(21)?;
     let confirmed = row.get(22)?;
-    let lease = owner.zip(since).map(|(owner, since)| Lease { owner, since: Timestamp(since), confirmed });
+    let lease = owner.zip(since).map(|(owner, since)| Lease {
+        owner,
+        since: Timestamp(since),
+        confirmed,
+    });
     let instance = InstanceRow {
         id: RowId(row.get(0)?),
         name: InstanceName::typed(row.get::<_, String>(1)?),
@@ -111,7 +120,10 @@ fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(InstanceRow, RawState)
 }
 
 fn finish((mut row, word): (InstanceRow, RawState)) -> Result<InstanceRow> {
-    row.state = State::from_word(&word.0).ok_or(StoreError::Corrupt { what: "state", found: word.0 })?;
+    row.state = State::from_word(&word.0).ok_or(StoreError::Corrupt {
+        what: "state",
+        found: word.0,
+    })?;
     Ok(row)
 }
 
@@ -163,9 +175,16 @@ impl Tx<'_> {
             Some(event) => row
                 .state
                 .apply(event)
-                .map_err(|source| StoreError::Illegal { name: row.name.to_string(), source })?,
+                .map_err(|source| StoreError::Illegal {
+                    name: row.name.to_string(),
+                    source,
+                })?,
         };
-        let changed_at = if state == row.state { row.changed_at } else { now };
+        let changed_at = if state == row.state {
+            row.changed_at
+        } else {
+            now
+        };
         let lease = row.lease.as_ref();
         let changed = self
             .connection
@@ -199,8 +218,12 @@ impl Tx<'_> {
                 row.generation = Generation(row.generation.0 + 1);
                 Ok(())
             }
-            Ok(_) => Err(StoreError::Stale { name: row.name.to_string() }),
-            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
+            Ok(_) => Err(StoreError::Stale {
+                name: row.name.to_string(),
+            }),
+            Err(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) =>
+            {
                 Err(self.duplicate_handle(row)?.unwrap_or_else(|| error.into()))
             }
             Err(error) => Err(error.into()),
@@ -215,7 +238,10 @@ impl Tx<'_> {
             )?
             .query_row((row.source.as_str(), &row.handle, row.id.0), |found| found.get(0))
             .optional()?;
-        Ok(holder.map(|holder| StoreError::DuplicateHandle { name: row.name.to_string(), holder }))
+        Ok(holder.map(|holder| StoreError::DuplicateHandle {
+            name: row.name.to_string(),
+            holder,
+        }))
     }
 
     /// The instance with this name, discarded ones too.
@@ -239,7 +265,11 @@ impl Tx<'_> {
 
     /// Everything that exists, of one source or of all, by source and number.
     pub fn live_instances(&self, source: Option<&SourceName>) -> Result<Vec<InstanceRow>> {
-        let filter = if source.is_some() { "source = ?1 AND" } else { "?1 IS NULL AND" };
+        let filter = if source.is_some() {
+            "source = ?1 AND"
+        } else {
+            "?1 IS NULL AND"
+        };
         self.rows(
             &format!("SELECT {COLUMNS} FROM instances WHERE {filter} state <> 'discarded' ORDER BY source, id"),
             [source.map(SourceName::as_str)],

@@ -24,8 +24,16 @@ impl Turn {
     /// Waits for it.
     pub(super) fn wait(directory: &Path) -> Result<Self> {
         let path = directory.join("state.lock");
-        let failed = |source: std::io::Error| StoreError::File { path: path.clone(), source };
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        let failed = |source: std::io::Error| StoreError::File {
+            path: path.clone(),
+            source,
+        };
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Self { _lock: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => {}
@@ -46,7 +54,10 @@ impl Turn {
         match receiver.recv_timeout(PATIENCE) {
             Ok(Ok(file)) => Ok(Self { _lock: file }),
             Ok(Err(error)) => Err(failed(error.into())),
-            Err(_) => Err(StoreError::Busy { path, seconds: PATIENCE.as_secs() }),
+            Err(_) => Err(StoreError::Busy {
+                path,
+                seconds: PATIENCE.as_secs(),
+            }),
         }
     }
 }

@@ -20,10 +20,15 @@ pub(super) fn version(connection: &Connection) -> Result<i64> {
 
 /// Brings the file up to date, in one transaction.
 pub(super) fn migrate(connection: &Connection, path: &Path) -> Result<()> {
-    let transaction = rusqlite::Transaction::new_unchecked(connection, rusqlite::TransactionBehavior::Exclusive)?;
+    let transaction =
+        rusqlite::Transaction::new_unchecked(connection, rusqlite::TransactionBehavior::Exclusive)?;
     let found = version(&transaction)?;
     if found > KNOWN {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known: KNOWN });
+        return Err(StoreError::Newer {
+            path: path.to_owned(),
+            found,
+            known: KNOWN,
+        });
     }
     for (index, step) in STEPS.iter().enumerate().skip(found as usize) {
         transaction.execute_batch(step)?;

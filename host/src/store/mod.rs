@@ -56,7 +56,11 @@ impl Store {
     pub fn open(directory: &Path) -> Result<Self> {
         let connection = open::open(directory)?;
         let workers = Workers::new(directory.join("workers"));
-        Ok(Self { connection: Mutex::new(connection), directory: directory.to_owned(), workers })
+        Ok(Self {
+            connection: Mutex::new(connection),
+            directory: directory.to_owned(),
+            workers,
+        })
     }
 
     /// Where it is.
@@ -81,10 +85,15 @@ impl Store {
             Durability::Full => "FULL",
             Durability::Process => "NORMAL",
         };
-        connection.pragma_update(None, "synchronous", synchronous).map_err(StoreError::from)?;
-        let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-        let tx = Tx { connection: &transaction };
+        connection
+            .pragma_update(None, "synchronous", synchronous)
+            .map_err(StoreError::from)?;
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(StoreError::from)?;
+        let tx = Tx {
+            connection: &transaction,
+        };
         let answer = work(&tx)?;
         transaction.commit().map_err(StoreError::from)?;
         drop(turn);
@@ -97,14 +106,19 @@ impl Store {
         work: impl FnOnce(&Tx<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let mut connection = self.connection();
-        let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(StoreError::from)?;
-        work(&Tx { connection: &transaction })
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Deferred)
+            .map_err(StoreError::from)?;
+        work(&Tx {
+            connection: &transaction,
+        })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // A panic inside a transaction rolled it back: the connection is as good as before.
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -12,9 +12,16 @@ use super::{Result, StoreError, lock, migrations};
 
 /// Opens or creates `state.db` in this directory, private to the user.
 pub(super) fn open(directory: &Path) -> Result<Connection> {
-    let failed = |source| StoreError::File { path: directory.to_owned(), source };
+    let failed = |source| StoreError::File {
+        path: directory.to_owned(),
+        source,
+    };
     if !directory.is_dir() {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(failed)?;
     }
     let path = directory.join("state.db");
     let new = !fs::exists(&path).map_err(failed)?;

@@ -47,7 +47,8 @@ pub struct OperationFilter {
     pub last: Option<u32>,
 }
 
-const COLUMNS: &str = "id, verb, instance, source, owner, worker, started_at, ended_at, outcome, detail";
+const COLUMNS: &str =
+    "id, verb, instance, source, owner, worker, started_at, ended_at, outcome, detail";
 
 fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<OperationRow> {
     Ok(OperationRow {
@@ -85,7 +86,13 @@ impl Tx<'_> {
     }
 
     /// Notes how it ended; a second end changes nothing.
-    pub fn end_operation(&self, id: OperationId, outcome: &str, detail: Option<&str>, now: Timestamp) -> Result<()> {
+    pub fn end_operation(
+        &self,
+        id: OperationId,
+        outcome: &str,
+        detail: Option<&str>,
+        now: Timestamp,
+    ) -> Result<()> {
         self.connection
             .prepare_cached(
                 "UPDATE operations SET ended_at = ?2, outcome = ?3, detail = coalesce(?4, detail) \
@@ -123,9 +130,15 @@ impl Tx<'_> {
         Ok(rows)
     }
 
-    fn operation_rows(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Vec<OperationRow>> {
+    fn operation_rows(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<OperationRow>> {
         let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map(parameters, from_row)?.collect::<rusqlite::Result<_>>()?;
+        let rows = statement
+            .query_map(parameters, from_row)?
+            .collect::<rusqlite::Result<_>>()?;
         Ok(rows)
     }
 }

@@ -49,7 +49,10 @@ impl Tx<'_> {
     pub fn draw_view(&self, query: &DrawQuery) -> Result<DrawView> {
         let pool = match query.pool {
             None => None,
-            Some(policy) => Some(PoolView { policy, live: self.pool_live(&query.asked)? }),
+            Some(policy) => Some(PoolView {
+                policy,
+                live: self.pool_live(&query.asked)?,
+            }),
         };
         let mut sources = Vec::with_capacity(query.sources.len());
         for source in &query.sources {
@@ -92,7 +95,9 @@ impl Tx<'_> {
             "SELECT state, count(*) FROM instances WHERE source = ?1 AND state <> 'discarded' GROUP BY state",
         )?;
         let mut counts = Counts::default();
-        let rows = statement.query_map([source.as_str()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?)))?;
+        let rows = statement.query_map([source.as_str()], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?))
+        })?;
         for row in rows {
             let (state, count) = row?;
             match state.as_str() {
@@ -106,8 +111,9 @@ impl Tx<'_> {
 
     /// The names of all sources that have instances.
     pub fn populated_sources(&self) -> Result<Vec<SourceName>> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT DISTINCT source FROM instances WHERE state <> 'discarded' ORDER BY 1")?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT DISTINCT source FROM instances WHERE state <> 'discarded' ORDER BY 1",
+        )?;
         let names = statement.query_map([], |row| row.get::<_, String>(0))?;
         let mut sources = Vec::new();
         for name in names {
@@ -120,19 +126,29 @@ impl Tx<'_> {
     fn pool_live(&self, pool: &SourceName) -> Result<u32> {
         let live = self
             .connection
-            .prepare_cached("SELECT count(*) FROM instances WHERE pool = ?1 AND state <> 'discarded'")?
+            .prepare_cached(
+                "SELECT count(*) FROM instances WHERE pool = ?1 AND state <> 'discarded'",
+            )?
             .query_row([pool.as_str()], |row| row.get(0))?;
         Ok(live)
     }
 
-    fn ready(&self, source: &SourceName, shape: &str, fitting: bool, limit: u32) -> Result<Vec<RowId>> {
+    fn ready(
+        &self,
+        source: &SourceName,
+        shape: &str,
+        fitting: bool,
+        limit: u32,
+    ) -> Result<Vec<RowId>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT instances.id FROM instances JOIN definitions ON definitions.id = definition \
              WHERE instances.source = ?1 AND state = 'ready' AND (definitions.shape = ?2) = ?3 \
              ORDER BY changed_at, instances.id LIMIT ?4",
         )?;
         let ids = statement
-            .query_map((source.as_str(), shape, fitting, limit), |row| row.get(0).map(RowId))?
+            .query_map((source.as_str(), shape, fitting, limit), |row| {
+                row.get(0).map(RowId)
+            })?
             .collect::<rusqlite::Result<_>>()?;
         Ok(ids)
     }

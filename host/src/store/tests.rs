@@ -38,7 +38,9 @@ fn intent(store: &Store, asked: &str, from: &str, token: u8) -> InstanceRow {
 }
 
 fn step(store: &Store, row: &mut InstanceRow, event: Event) -> Result<()> {
-    store.write(Durability::Full, |tx| tx.save(row, Some(event), Timestamp(2)))
+    store.write(Durability::Full, |tx| {
+        tx.save(row, Some(event), Timestamp(2))
+    })
 }
 
 #[test]
@@ -49,7 +51,14 @@ fn numbers_grow_and_slots_are_reused() {
     let mut second = intent(&store, "web", "web", 2);
     let third = intent(&store, "pool", "web", 3);
     let names = [&first, &second, &third].map(|row| (row.name.to_string(), row.slot));
-    assert_eq!(names, [("web-0".into(), 0), ("web-1".into(), 1), ("pool-0".into(), 2)]);
+    assert_eq!(
+        names,
+        [
+            ("web-0".into(), 0),
+            ("web-1".into(), 1),
+            ("pool-0".into(), 2)
+        ]
+    );
     assert_eq!(third.pool, Some(source("pool")));
     for event in [Event::Failed, Event::Doomed, Event::Confirmed] {
         step(&store, &mut second, event).unwrap();
@@ -65,8 +74,14 @@ fn an_outcome_is_written_only_onto_what_it_was_planned_from() {
     let mut mine = intent(&store, "web", "web", 1);
     let mut theirs = mine.clone();
     step(&store, &mut theirs, Event::Failed).unwrap();
-    assert!(matches!(step(&store, &mut mine, Event::Allocated), Err(StoreError::Stale { .. })));
-    assert!(matches!(step(&store, &mut theirs, Event::Assigned), Err(StoreError::Illegal { .. })));
+    assert!(matches!(
+        step(&store, &mut mine, Event::Allocated),
+        Err(StoreError::Stale { .. })
+    ));
+    assert!(matches!(
+        step(&store, &mut theirs, Event::Assigned),
+        Err(StoreError::Illegal { .. })
+    ));
 }
 
 #[test]
@@ -93,19 +108,31 @@ fn the_view_of_a_request() {
     step(&store, &mut idle, Event::Allocated).unwrap();
     step(&store, &mut idle, Event::Provisioned).unwrap();
     intent(&store, "web", "web", 2);
-    let policy = Policy { maximum: Limit::At(2), ..Policy::default() };
+    let policy = Policy {
+        maximum: Limit::At(2),
+        ..Policy::default()
+    };
     let mut query = DrawQuery {
         asked: source("web"),
         pool: None,
-        sources: vec![SourceQuery { name: source("web"), policy, shape: "shape".into(), tried: false }],
+        sources: vec![SourceQuery {
+            name: source("web"),
+            policy,
+            shape: "shape".into(),
+            tried: false,
+        }],
         wanted: 1,
         ticket: None,
     };
-    let view = store.read::<_, StoreError>(|tx| tx.draw_view(&query)).unwrap();
+    let view = store
+        .read::<_, StoreError>(|tx| tx.draw_view(&query))
+        .unwrap();
     assert_eq!(plan::acquire(&view, 1).unwrap().take, vec![idle.id]);
     assert_eq!(view.sources[0].live, 2);
     query.sources[0].shape = "newer".into();
-    let view = store.read::<_, StoreError>(|tx| tx.draw_view(&query)).unwrap();
+    let view = store
+        .read::<_, StoreError>(|tx| tx.draw_view(&query))
+        .unwrap();
     assert_eq!(plan::acquire(&view, 1).unwrap().evict, vec![idle.id]);
 }
 
@@ -123,9 +150,18 @@ fn the_queue_is_first_come_first_served() {
     };
     let (first, second) = (open("web"), open("web"));
     open("db");
-    let ahead = |own| store.read::<_, StoreError>(|tx| tx.tickets_ahead(&source("web"), own)).unwrap();
-    assert_eq!([ahead(Some(first)), ahead(Some(second)), ahead(None)], [0, 1, 2]);
-    store.write::<_, StoreError>(Durability::Process, |tx| tx.close_ticket(first)).unwrap();
+    let ahead = |own| {
+        store
+            .read::<_, StoreError>(|tx| tx.tickets_ahead(&source("web"), own))
+            .unwrap()
+    };
+    assert_eq!(
+        [ahead(Some(first)), ahead(Some(second)), ahead(None)],
+        [0, 1, 2]
+    );
+    store
+        .write::<_, StoreError>(Durability::Process, |tx| tx.close_ticket(first))
+        .unwrap();
     assert_eq!([ahead(Some(second)), ahead(None)], [0, 1]);
 }
 
@@ -149,7 +185,10 @@ fn a_newer_database_is_refused_by_name() {
     let connection = Connection::open(directory.path().join("state.db")).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
-    assert!(matches!(Store::open(directory.path()), Err(StoreError::Newer { found: 99, .. })));
+    assert!(matches!(
+        Store::open(directory.path()),
+        Err(StoreError::Newer { found: 99, .. })
+    ));
 }
 
 #[test]
@@ -171,11 +210,29 @@ fn operations_without_an_end_are_running() {
             })
         })
         .unwrap();
-    let running = || store.read::<_, StoreError>(|tx| tx.running(&row.name, "run")).unwrap().len();
+    let running = || {
+        store
+            .read::<_, StoreError>(|tx| tx.running(&row.name, "run"))
+            .unwrap()
+            .len()
+    };
     assert_eq!(running(), 1);
-    store.write::<_, StoreError>(Durability::Process, |tx| tx.end_operation(id, "ok", None, Timestamp(2))).unwrap();
+    store
+        .write::<_, StoreError>(Durability::Process, |tx| {
+            tx.end_operation(id, "ok", None, Timestamp(2))
+        })
+        .unwrap();
     assert_eq!(running(), 0);
-    let log = store.read::<_, StoreError>(|tx| tx.operations(&OperationFilter::default())).unwrap();
-    assert_eq!((log.len(), log[0].outcome.as_deref(), log[0].detail.as_deref()), (1, Some("ok"), Some("true")));
+    let log = store
+        .read::<_, StoreError>(|tx| tx.operations(&OperationFilter::default()))
+        .unwrap();
+    assert_eq!(
+        (
+            log.len(),
+            log[0].outcome.as_deref(),
+            log[0].detail.as_deref()
+        ),
+        (1, Some("ok"), Some("true"))
+    );
     assert_eq!(row.state, State::Allocating);
 }

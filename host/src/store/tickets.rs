@@ -26,12 +26,16 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<TicketId> {
         self.connection
-            .prepare_cached("INSERT INTO tickets (asked, wanted, worker, created_at) VALUES (?1, ?2, ?3, ?4)")?
+            .prepare_cached(
+                "INSERT INTO tickets (asked, wanted, worker, created_at) VALUES (?1, ?2, ?3, ?4)",
+            )?
             .execute((asked.as_str(), wanted, &worker.0, now.0))?;
         let id = self.connection.last_insert_rowid();
         for source in sources {
             self.connection
-                .prepare_cached("INSERT OR IGNORE INTO ticket_sources (ticket, source) VALUES (?1, ?2)")?
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO ticket_sources (ticket, source) VALUES (?1, ?2)",
+                )?
                 .execute((id, source.as_str()))?;
         }
         Ok(TicketId(id))
@@ -39,7 +43,9 @@ impl Tx<'_> {
 
     /// Takes a request out of the queue.
     pub fn close_ticket(&self, ticket: TicketId) -> Result<()> {
-        self.connection.prepare_cached("DELETE FROM tickets WHERE id = ?1")?.execute([ticket.0])?;
+        self.connection
+            .prepare_cached("DELETE FROM tickets WHERE id = ?1")?
+            .execute([ticket.0])?;
         Ok(())
     }
 
@@ -48,7 +54,9 @@ impl Tx<'_> {
         let before = own.map_or(i64::MAX, |ticket| ticket.0);
         let count = self
             .connection
-            .prepare_cached("SELECT count(*) FROM ticket_sources WHERE source = ?1 AND ticket < ?2")?
+            .prepare_cached(
+                "SELECT count(*) FROM ticket_sources WHERE source = ?1 AND ticket < ?2",
+            )?
             .query_row((source.as_str(), before), |row| row.get(0))?;
         Ok(count)
     }
@@ -59,7 +67,12 @@ impl Tx<'_> {
             "SELECT id, worker FROM ticket_sources JOIN tickets ON id = ticket WHERE source = ?1 ORDER BY id",
         )?;
         let tickets = statement
-            .query_map([source.as_str()], |row| Ok(Ticket { id: TicketId(row.get(0)?), worker: WorkerId(row.get(1)?) }))?
+            .query_map([source.as_str()], |row| {
+                Ok(Ticket {
+                    id: TicketId(row.get(0)?),
+                    worker: WorkerId(row.get(1)?),
+                })
+            })?
             .collect::<rusqlite::Result<_>>()?;
         Ok(tickets)
     }

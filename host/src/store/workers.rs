@@ -40,7 +40,10 @@ pub struct Worker {
 
 impl Workers {
     pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory, own: OnceLock::new() }
+        Self {
+            directory,
+            own: OnceLock::new(),
+        }
     }
 
     /// This process; registered on first use, with a name made of these random bytes.
@@ -53,7 +56,10 @@ impl Workers {
     }
 
     fn register(&self, random: [u8; 8]) -> Result<Worker> {
-        let failed = |path: &Path, source: io::Error| StoreError::File { path: path.to_owned(), source };
+        let failed = |path: &Path, source: io::Error| StoreError::File {
+            path: path.to_owned(),
+            source,
+        };
         if !self.directory.is_dir() {
             fs::DirBuilder::new()
                 .recursive(true)
@@ -70,9 +76,14 @@ impl Workers {
             .write(true)
             .open(&draft)
             .map_err(|source| failed(&draft, source))?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| failed(&draft, error.into()))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|error| failed(&draft, error.into()))?;
         fs::rename(&draft, &path).map_err(|source| failed(&path, source))?;
-        Ok(Worker { id: WorkerId(name), path, _lock: file })
+        Ok(Worker {
+            id: WorkerId(name),
+            path,
+            _lock: file,
+        })
     }
 
     /// Whether that process still lives. When in doubt, it does.
@@ -97,7 +108,10 @@ impl Workers {
 
     /// Rings that process' bell. It may be gone: then there is nothing to wake.
     pub fn wake(&self, worker: &WorkerId) {
-        if let Ok(mut file) = OpenOptions::new().append(true).open(self.directory.join(&worker.0)) {
+        if let Ok(mut file) = OpenOptions::new()
+            .append(true)
+            .open(self.directory.join(&worker.0))
+        {
             // A full disk loses the bell, not the news: waiters also look by themselves now and then.
             drop(file.write_all(b"."));
         }

@@ -85,9 +85,17 @@ impl fmt::Display for Decline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.why {
             Why::Maximum { maximum, live } => {
-                write!(f, "source `{}` is at its maximum of {maximum} ({live} exist)", self.source)
+                write!(
+                    f,
+                    "source `{}` is at its maximum of {maximum} ({live} exist)",
+                    self.source
+                )
             }
-            Why::Ahead { waiting } => write!(f, "source `{}` has {waiting} waiting before this", self.source),
+            Why::Ahead { waiting } => write!(
+                f,
+                "source `{}` has {waiting} waiting before this",
+                self.source
+            ),
             Why::Failed => write!(f, "source `{}` could not make one", self.source),
         }
     }
@@ -105,16 +113,26 @@ pub fn acquire(view: &DrawView, wanted: u32) -> Result<Plan, Refusal> {
 
     // Idle instances that were asked of another source join the pool's count when they are handed out, but the
     // machine exists already: only growth is bounded.
-    let pool_room = view.pool.map_or(u32::MAX, |pool| pool.policy.maximum.room(pool.live));
+    let pool_room = view
+        .pool
+        .map_or(u32::MAX, |pool| pool.policy.maximum.room(pool.live));
     let mut growth_left = missing.min(pool_room);
     let mut declines = Vec::new();
     for (index, source) in view.sources.iter().enumerate() {
         if source.ahead > 0 {
-            declines.push(Decline { source: source.name.clone(), why: Why::Ahead { waiting: source.ahead } });
+            declines.push(Decline {
+                source: source.name.clone(),
+                why: Why::Ahead {
+                    waiting: source.ahead,
+                },
+            });
             continue;
         }
         if source.tried {
-            declines.push(Decline { source: source.name.clone(), why: Why::Failed });
+            declines.push(Decline {
+                source: source.name.clone(),
+                why: Why::Failed,
+            });
             continue;
         }
         let room = source.policy.maximum.room(source.live);
@@ -126,8 +144,14 @@ pub fn acquire(view: &DrawView, wanted: u32) -> Result<Plan, Refusal> {
         if growth_left > 0 {
             let evictable = source.stale.iter().take(growth_left as usize);
             plan.evict.extend(evictable);
-            let why = Why::Maximum { maximum: source.policy.maximum, live: source.live };
-            declines.push(Decline { source: source.name.clone(), why });
+            let why = Why::Maximum {
+                maximum: source.policy.maximum,
+                live: source.live,
+            };
+            declines.push(Decline {
+                source: source.name.clone(),
+                why,
+            });
         }
     }
     let grown: u32 = plan.grow.iter().map(|(_, count)| count).sum();
@@ -136,21 +160,33 @@ pub fn acquire(view: &DrawView, wanted: u32) -> Result<Plan, Refusal> {
         return Ok(plan);
     }
     if missing - grown <= plan.evict.len() as u32 && pool_room >= missing {
-        return Ok(Plan { evict: plan.evict, ..Plan::default() });
+        return Ok(Plan {
+            evict: plan.evict,
+            ..Plan::default()
+        });
     }
     Err(Refusal {
         wanted,
         possible_now: plan.take.len() as u32 + grown,
         never: wanted > ceiling(view),
-        pool_maximum: view.pool.filter(|_| pool_room < missing).map(|pool| pool.policy.maximum),
+        pool_maximum: view
+            .pool
+            .filter(|_| pool_room < missing)
+            .map(|pool| pool.policy.maximum),
         declines,
     })
 }
 
 /// The most that can ever exist for this request.
 fn ceiling(view: &DrawView) -> u32 {
-    let sources = view.sources.iter().map(|source| source.policy.maximum).fold(Limit::At(0), Limit::plus);
-    let bound = view.pool.map_or(sources, |pool| sources.tighter(pool.policy.maximum));
+    let sources = view
+        .sources
+        .iter()
+        .map(|source| source.policy.maximum)
+        .fold(Limit::At(0), Limit::plus);
+    let bound = view
+        .pool
+        .map_or(sources, |pool| sources.tighter(pool.policy.maximum));
     bound.room(0)
 }
 
@@ -163,7 +199,10 @@ mod tests {
     fn source(name: &str, maximum: Limit, live: u32, fitting: u32) -> SourceView {
         SourceView {
             name: SourceName::new(name).unwrap(),
-            policy: Policy { maximum, ..Policy::default() },
+            policy: Policy {
+                maximum,
+                ..Policy::default()
+            },
             live,
             ahead: 0,
             fitting: (0..fitting).map(|n| RowId(i64::from(n))).collect(),
@@ -173,19 +212,31 @@ mod tests {
     }
 
     fn draw(sources: Vec<SourceView>) -> DrawView {
-        DrawView { pool: None, sources }
+        DrawView {
+            pool: None,
+            sources,
+        }
     }
 
     #[test]
     fn an_idle_instance_is_handed_out_at_the_maximum() {
         // crcache: reserve 1 and maximum 1 failed here with "Instance limit exceeded".
         let plan = acquire(&draw(vec![source("local", Limit::At(1), 1, 1)]), 1).unwrap();
-        assert_eq!(plan, Plan { take: vec![RowId(0)], ..Plan::default() });
+        assert_eq!(
+            plan,
+            Plan {
+                take: vec![RowId(0)],
+                ..Plan::default()
+            }
+        );
     }
 
     #[test]
     fn idle_anywhere_before_growth() {
-        let view = draw(vec![source("a", Limit::Unlimited, 0, 0), source("b", Limit::At(2), 1, 1)]);
+        let view = draw(vec![
+            source("a", Limit::Unlimited, 0, 0),
+            source("b", Limit::At(2), 1, 1),
+        ]);
         let plan = acquire(&view, 2).unwrap();
         assert_eq!(plan.take, vec![RowId(0)]);
         assert_eq!(plan.grow, vec![(0, 1)]);
@@ -196,7 +247,10 @@ mod tests {
         let view = draw(vec![source("local", Limit::At(1), 1, 0)]);
         let refusal = acquire(&view, 1).unwrap_err();
         assert!(!refusal.never);
-        assert_eq!(refusal.declines[0].to_string(), "source `local` is at its maximum of 1 (1 exist)");
+        assert_eq!(
+            refusal.declines[0].to_string(),
+            "source `local` is at its maximum of 1 (1 exist)"
+        );
         assert!(acquire(&view, 2).unwrap_err().never);
     }
 
@@ -214,13 +268,25 @@ mod tests {
         let mut full = source("a", Limit::At(1), 1, 0);
         full.stale = vec![RowId(7)];
         let plan = acquire(&draw(vec![full]), 1).unwrap();
-        assert_eq!(plan, Plan { evict: vec![RowId(7)], ..Plan::default() });
+        assert_eq!(
+            plan,
+            Plan {
+                evict: vec![RowId(7)],
+                ..Plan::default()
+            }
+        );
     }
 
     #[test]
     fn a_pool_has_limits_of_its_own() {
         let mut view = draw(vec![source("a", Limit::At(4), 1, 0)]);
-        view.pool = Some(PoolView { policy: Policy { maximum: Limit::At(1), ..Policy::default() }, live: 1 });
+        view.pool = Some(PoolView {
+            policy: Policy {
+                maximum: Limit::At(1),
+                ..Policy::default()
+            },
+            live: 1,
+        });
         let refusal = acquire(&view, 1).unwrap_err();
         assert_eq!(refusal.pool_maximum, Some(Limit::At(1)));
         assert!(acquire(&view, 2).unwrap_err().never);
