@@ -4,6 +4,7 @@
 //! What is shared on purpose: the binary under test, `PATH`, and a cache of compiled components (so that hundreds of
 //! tests do not compile the same guests). Tests about that cache ask for one of their own.
 
+use std::any::Any;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +16,8 @@ use crate::command::Runner;
 pub struct TestEnv {
     directory: tempfile::TempDir,
     variables: Vec<(OsString, OsString)>,
+    /// Daemons and the like, stopped after everything was discarded and before the directory goes.
+    backends: Vec<Box<dyn Any>>,
 }
 
 impl Default for TestEnv {
@@ -34,6 +37,7 @@ impl TestEnv {
         let env = Self {
             directory,
             variables: Vec::new(),
+            backends: Vec::new(),
         };
         for name in [
             "home", "config", "state", "cache", "data", "run", "work", "tmp",
@@ -51,6 +55,11 @@ impl TestEnv {
         let own = cache(&env);
         env.set("RUNNER_CACHE_DIR", own);
         env
+    }
+
+    /// Keeps a backend running for as long as this world exists.
+    pub fn keep(&mut self, backend: impl Any) {
+        self.backends.push(Box::new(backend));
     }
 
     /// A path in the world.
@@ -243,6 +252,7 @@ impl Drop for TestEnv {
                 self.discard_everything();
             },
         )));
+        self.backends.clear();
         for (pid, _) in self.processes() {
             if pid != std::process::id() {
                 crate::command::kill(pid, rustix::process::Signal::KILL);
