@@ -1,23 +1,31 @@
 //! The only room that knows wasmtime: load, verify, grant, limit, call.
+//!
+//! Two halves. Inspection (`locate`, `sections`, `manifest`, `exports`, `component`, `schema`, `requests`,
+//! `capabilities`, `consent`, `limits_config`, `compiled`) never runs or compiles guest code. The other half calls it.
 
-use serde::{Deserialize, Serialize};
+mod capabilities;
+mod coerce;
+mod compiled;
+mod component;
+mod consent;
+mod embedded;
+mod error;
+mod exports;
+mod limits_config;
+mod locate;
+mod manifest;
+mod requests;
+mod schema;
+mod sections;
+mod text;
 
-use crate::provider::Optional;
-
-/// Enough to load a component again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ComponentRef {
-    pub digest: String,
-    pub name: String,
-    pub version: String,
-    pub optional: Optional,
-    pub embedded: bool,
-}
-
-/// What a plugin may do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Capabilities {}
-
-/// Bounds of one plugin call.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {}
+pub use capabilities::{Capabilities, DirectoryAccess, HttpRight, Programs};
+pub use compiled::{CompiledCache, CompiledFile};
+pub use component::{Component, ComponentRef, inspect};
+pub use error::{LoadError, LoadErrorKind};
+pub use limits_config::Limits;
+pub use locate::{Locator, Origin, PluginDirs, digest_of};
+pub use manifest::{Config, Kind, Manifest, Maximum};
+pub use requests::{DirectoryRequest, HttpRequest, Port, Requests};
+pub use schema::ConfigProblem;
+pub use text::{printable, printable_cut};

@@ -1,0 +1,243 @@
+//! What a plugin may do: the rights that are requested, granted, compared and looked up at every call.
+//!
+//! A value of [`Capabilities`] is concrete: placeholders are filled in, programs and directories are absolute paths.
+//! `requests` makes it from a manifest and a configuration; `consent` puts it into words. Nothing here touches files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// A set of rights. Requested, granted and missing rights all have this shape.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Capabilities {
+    /// Programs that may be started.
+    pub programs: Programs,
+    /// HTTP requests that may be sent.
+    pub http: BTreeSet<HttpRight>,
+    /// Directories that may be opened: canonical path, and whether it may be written to.
+    pub directories: BTreeMap<PathBuf, DirectoryAccess>,
+    /// Secrets that may be read, by name.
+    pub secrets: BTreeSet<String>,
+    /// Hosts that may be reached by OpenSSH: patterns as in [`HttpRight::host`].
+    pub ssh: BTreeSet<String>,
+    /// A private directory per instance.
+    pub workdir: bool,
+}
+
+/// Programs that may be started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Programs {
+    /// Every program.
+    pub any: bool,
+    /// These: the name that the plugin uses, and the path that it stood for when this was resolved.
+    pub named: BTreeMap<String, PathBuf>,
+    /// Requested, but not there when this was resolved. Not a right: it makes "not installed" a better answer than
+    /// "not granted".
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub absent: BTreeSet<String>,
+}
+
+/// How a directory may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DirectoryAccess {
+    /// List and read.
+    Read,
+    /// Also create, change and remove.
+    Write,
+}
+
+/// One kind of HTTP request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HttpRight {
+    /// `api.example.com` (just that), `*.example.com` (every name below it, not itself), `*` (every host).
+    pub host: String,
+    pub port: u16,
+    /// Upper case; `*`: every method.
+    pub method: String,
+}
+
+impl Capabilities {
+    /// Nothing at all.
+    pub fn is_empty(&self) -> bool {
+        !self.programs.any
+            && self.programs.named.is_empty()
+            && self.http.is_empty()
+            && self.directories.is_empty()
+            && self.secrets.is_empty()
+            && self.ssh.is_empty()
+            && !self.workdir
+    }
+
+    /// What of this is not part of `granted`.
+    #[must_use]
+    pub fn missing_from(&self, granted: &Self) -> Self {
+        Self {
+            programs: self.programs.missing_from(&granted.programs),
+            http: filtered(&self.http, |right| {
+                !granted.http.iter().any(|other| other.covers(right))
+            }),
+            directories: self
+                .directories
+                .iter()
+                .filter(|(path, access)| !granted.has_directory(path, **access))
+                .map(|(path, access)| (path.clone(), *access))
+                .collect(),
+            secrets: filtered(&self.secrets, |name| !granted.secrets.contains(name)),
+            ssh: filtered(&self.ssh, |host| {
+                !granted
+                    .ssh
+                    .iter()
+                    .any(|other| pattern_covers(other, host, Case::Matters))
+            }),
+            workdir: self.workdir && !granted.workdir,
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let mut sum = self.clone();
+        sum.programs.any |= other.programs.any;
+        sum.programs.named.extend(other.programs.named.clone());
+        sum.programs.absent.extend(other.programs.absent.clone());
+        let Programs { named, absent, .. } = &mut sum.programs;
+        absent.retain(|name| !named.contains_key(name));
+        sum.http.extend(other.http.iter().cloned());
+        for (path, access) in &other.directories {
+            let entry = sum.directories.entry(path.clone()).or_insert(*access);
+            *entry = (*entry).max(*access);
+        }
+        sum.secrets.extend(other.secrets.iter().cloned());
+        sum.ssh.extend(other.ssh.iter().cloned());
+        sum.workdir |= other.workdir;
+        sum
+    }
+
+    /// What to start for the program `name`: the path it had when it was granted. Where every program is granted and this
+    /// one was not named, it is `name` itself, and `PATH` decides.
+    ///
+    /// The path is canonical (no symbolic links): start it with `name` as its `argv[0]`, because some programs
+    /// look at that.
+    pub fn allows_program<'a>(&'a self, name: &'a str) -> Option<&'a Path> {
+        if let Some(path) = self.programs.named.get(name) {
+            return Some(path);
+        }
+        (self.programs.any && !name.is_empty()).then(|| Path::new(name))
+    }
+
+    /// This HTTP request may be sent.
+    pub fn allows_http(&self, method: &str, host: &str, port: u16) -> bool {
+        let wanted = HttpRight {
+            host: plain_host(host),
+            port,
+            method: method.to_owned(),
+        };
+        // A `*` that a plugin writes into its URL is no pattern.
+        !wanted.host.contains('*')
+            && wanted.method != "*"
+            && self.http.iter().any(|right| right.covers(&wanted))
+    }
+
+    /// A rule names exactly this host, so that it may be reached although its address is private.
+    pub fn names_http_host(&self, host: &str) -> bool {
+        let host = plain_host(host);
+        !host.contains('*') && self.http.iter().any(|right| right.host == host)
+    }
+
+    /// This host may be reached by OpenSSH, with any user and port.
+    pub fn allows_ssh(&self, host: &str) -> bool {
+        // OpenSSH would take a leading `-` for an option.
+        !host.is_empty()
+            && !host.starts_with('-')
+            && !host.contains('*')
+            && self
+                .ssh
+                .iter()
+                .any(|pattern| pattern_covers(pattern, host, Case::Matters))
+    }
+
+    /// This secret may be read.
+    pub fn allows_secret(&self, name: &str) -> bool {
+        self.secrets.contains(name)
+    }
+
+    /// The directory, or one above it, is granted.
+    fn has_directory(&self, path: &Path, access: DirectoryAccess) -> bool {
+        self.directories
+            .iter()
+            .any(|(granted, allowed)| *allowed >= access && path.starts_with(granted))
+    }
+}
+
+impl Programs {
+    fn missing_from(&self, granted: &Self) -> Self {
+        if granted.any {
+            return Self::default();
+        }
+        Self {
+            any: self.any,
+            // The same name for another file is another program.
+            named: self
+                .named
+                .iter()
+                .filter(|(name, path)| granted.named.get(*name) != Some(*path))
+                .map(|(name, path)| (name.clone(), path.clone()))
+                .collect(),
+            absent: BTreeSet::new(),
+        }
+    }
+}
+
+impl HttpRight {
+    fn covers(&self, other: &Self) -> bool {
+        self.port == other.port
+            && (self.method == "*" || self.method == other.method)
+            && pattern_covers(&self.host, &other.host, Case::Ignored)
+    }
+}
+
+/// Whether upper and lower case differ.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Matters,
+    Ignored,
+}
+
+/// Every host that `wanted` (a host or a pattern) stands for is one that `pattern` stands for.
+fn pattern_covers(pattern: &str, wanted: &str, case: Case) -> bool {
+    if pattern == "*" || pattern == wanted {
+        return true;
+    }
+    let Some(domain) = pattern.strip_prefix("*.") else {
+        return case == Case::Ignored && pattern.eq_ignore_ascii_case(wanted);
+    };
+    // `*.a.example.com` is below `*.example.com`; its `*` stands for at least one label.
+    let Some(start) = wanted.len().checked_sub(domain.len()) else {
+        return false;
+    };
+    let (Some(below), Some(tail)) = (wanted.get(..start), wanted.get(start..)) else {
+        return false;
+    };
+    below.len() > 1
+        && below.ends_with('.')
+        && (tail == domain || (case == Case::Ignored && tail.eq_ignore_ascii_case(domain)))
+}
+
+/// A host as it is compared: lower case, no root dot, no brackets around an address.
+pub(super) fn plain_host(host: &str) -> String {
+    let host = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host.to_ascii_lowercase()
+}
+
+fn filtered<T: Ord + Clone>(set: &BTreeSet<T>, keep: impl Fn(&T) -> bool) -> BTreeSet<T> {
+    set.iter().filter(|item| keep(item)).cloned().collect()
+}

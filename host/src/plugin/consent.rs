@@ -1,0 +1,174 @@
+//! Rights in words: what each means to a person who has to decide, and what differs from what was granted before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::capabilities::{Capabilities, DirectoryAccess};
+use super::text::printable;
+
+impl Capabilities {
+    /// One plain sentence per right, what it means and not how it is written. Safe to print.
+    pub fn explain(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.programs.any {
+            lines.push(
+                "start any program as you, with any arguments: it can do whatever you can do"
+                    .to_owned(),
+            );
+        } else {
+            for (name, path) in &self.programs.named {
+                let base = name.rsplit('/').next().unwrap_or(name);
+                lines.push(format!(
+                    "start `{}` as you, with any arguments: it can do whatever {} can",
+                    printable(&path.display().to_string()),
+                    printable(base)
+                ));
+            }
+        }
+        for (path, access) in &self.directories {
+            let path = printable(&path.display().to_string()).into_owned();
+            lines.push(match access {
+                DirectoryAccess::Read => {
+                    format!("read every file under `{path}` that you can read")
+                }
+                DirectoryAccess::Write => format!(
+                    "read, change, create and delete files under `{path}`, as far as you can"
+                ),
+            });
+        }
+        for host in &self.ssh {
+            lines.push(match (host.as_str(), host.strip_prefix("*.")) {
+                ("*", _) => "log in to any host with your ssh configuration and keys, and run any command there".to_owned(),
+                (_, Some(domain)) => format!(
+                    "log in to every host below `{}` with your ssh configuration and keys, and run any command there",
+                    printable(domain)
+                ),
+                _ => format!(
+                    "log in to `{}` with your ssh configuration and keys, and run any command there",
+                    printable(host)
+                ),
+            });
+        }
+        for ((host, methods), ports) in self.http_rules() {
+            let reads = methods
+                .iter()
+                .all(|method| method == "GET" || method == "HEAD");
+            let methods = if methods.contains("*") {
+                "any".to_owned()
+            } else {
+                methods.into_iter().collect::<Vec<_>>().join(", ")
+            };
+            let host = match (host.as_str(), host.strip_prefix("*.")) {
+                ("*", _) => "any host on the internet".to_owned(),
+                (_, Some(domain)) => format!("every host below `{}`", printable(domain)),
+                _ => format!("`{}`", printable(&host)),
+            };
+            lines.push(format!(
+                "send {} requests to {host} ({} {}): it can {} there, and pass on what it knows",
+                printable(&methods),
+                if ports.len() == 1 { "port" } else { "ports" },
+                ports.into_iter().collect::<Vec<_>>().join(", "),
+                if reads {
+                    "read what is"
+                } else {
+                    "read and change what is"
+                },
+            ));
+        }
+        for name in &self.secrets {
+            lines.push(format!(
+                "read your secret `{}`, and use it wherever it may connect to",
+                printable(name)
+            ));
+        }
+        if self.workdir {
+            lines.push(
+                "know the path of a private directory that each instance gets and that is deleted with it"
+                    .to_owned(),
+            );
+        }
+        lines
+    }
+
+    /// What is new (`+`) and what is no longer there (`-`) since `previous`, one line each, in a fixed order. Safe to
+    /// print.
+    pub fn diff(&self, previous: &Self) -> Vec<String> {
+        let (new, old) = (self.facts(), previous.facts());
+        let mut lines: Vec<(String, char)> = new
+            .difference(&old)
+            .map(|fact| (fact.clone(), '+'))
+            .chain(old.difference(&new).map(|fact| (fact.clone(), '-')))
+            .collect();
+        // A changed right has its two lines together, the old one first.
+        lines.sort_by(|(one, sign), (other, other_sign)| one.cmp(other).then(other_sign.cmp(sign)));
+        lines
+            .into_iter()
+            .map(|(fact, sign)| format!("{sign} {fact}"))
+            .collect()
+    }
+
+    /// Every right on a line of its own, as short as it can be.
+    fn facts(&self) -> BTreeSet<String> {
+        let mut facts = BTreeSet::new();
+        if self.programs.any {
+            facts.insert("program * (any)".to_owned());
+        }
+        for (name, path) in &self.programs.named {
+            facts.insert(format!(
+                "program {} ({})",
+                printable(name),
+                printable(&path.display().to_string())
+            ));
+        }
+        for (path, access) in &self.directories {
+            let access = match access {
+                DirectoryAccess::Read => "read",
+                DirectoryAccess::Write => "write",
+            };
+            facts.insert(format!(
+                "directory {} ({access})",
+                printable(&path.display().to_string())
+            ));
+        }
+        for right in &self.http {
+            facts.insert(format!(
+                "http {} {}:{}",
+                printable(&right.method),
+                printable(&right.host),
+                right.port
+            ));
+        }
+        facts.extend(
+            self.secrets
+                .iter()
+                .map(|name| format!("secret {}", printable(name))),
+        );
+        facts.extend(
+            self.ssh
+                .iter()
+                .map(|host| format!("ssh {}", printable(host))),
+        );
+        if self.workdir {
+            facts.insert("workdir".to_owned());
+        }
+        facts
+    }
+
+    /// The HTTP rights with their methods and ports drawn together.
+    fn http_rules(&self) -> BTreeMap<(String, BTreeSet<String>), BTreeSet<String>> {
+        let mut methods: BTreeMap<(&str, u16), BTreeSet<String>> = BTreeMap::new();
+        for right in &self.http {
+            methods
+                .entry((&right.host, right.port))
+                .or_default()
+                .insert(right.method.clone());
+        }
+        let mut rules: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+        for ((host, port), methods) in methods {
+            rules
+                .entry((host.to_owned(), methods))
+                .or_default()
+                .insert(port.to_string());
+        }
+        rules
+    }
+}

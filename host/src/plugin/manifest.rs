@@ -1,0 +1,170 @@
+//! What a plugin says about itself: the JSON of the custom section `runner:plugin`.
+//!
+//! The text is untrusted. Names have a grammar because they become parts of paths and messages; free text is escaped
+//! here, once, so that nothing past this point can obey it.
+
+use runner_core::policy::Limit;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::requests::Requests;
+use super::text::printable_cut;
+
+/// Configuration keys and their values.
+pub type Config = Map<String, Value>;
+
+/// Characters of a description that are shown.
+const DESCRIPTION: usize = 1000;
+
+/// A plugin's manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Manifest {
+    pub name: String,
+    /// Semantic version.
+    pub version: String,
+    /// What it is for, in a sentence or two. Escaped for terminals.
+    #[serde(default)]
+    pub description: String,
+    pub kind: Kind,
+    /// JSON schema of its configuration, of type `object`.
+    #[serde(default)]
+    pub config: Config,
+    /// What it asks to be allowed.
+    #[serde(default)]
+    pub requests: Requests,
+    /// How many instances a source has when its configuration does not say; none: no bound.
+    #[serde(default)]
+    pub maximum: Option<Maximum>,
+}
+
+/// What a plugin does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Makes and drives instances.
+    Provider,
+    /// Is told about instances.
+    Hook,
+}
+
+impl Kind {
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Hook => "hook",
+        }
+    }
+}
+
+/// The default of a source's `maximum`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Maximum {
+    /// This many; 0: no bound.
+    Default(u32),
+    /// As many as the list under this configuration key has entries. It cannot be exceeded.
+    CountOf(String),
+}
+
+impl Manifest {
+    /// Reads a manifest. The error is one sentence, escaped.
+    pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
+        // Some linkers pad sections with zeros.
+        let json = json.trim_ascii();
+        let mut manifest: Self = serde_json::from_slice(json).map_err(|error| {
+            format!(
+                "the manifest is wrong: {}",
+                printable_cut(&error.to_string(), 300)
+            )
+        })?;
+        if !is_name(&manifest.name) {
+            return Err(format!(
+                "the manifest is wrong: `{}` is no plugin name (a lower-case letter, then up to 63 lower-case letters, digits and hyphens)",
+                printable_cut(&manifest.name, 80)
+            ));
+        }
+        if !is_version(&manifest.version) {
+            return Err(format!(
+                "the manifest is wrong: `{}` is no version (such as `1.2.3` or `1.2.3-beta.1`)",
+                printable_cut(&manifest.version, 80)
+            ));
+        }
+        manifest.description = printable_cut(manifest.description.trim(), DESCRIPTION);
+        manifest
+            .check_config()
+            .map_err(|problem| format!("the manifest is wrong: {problem}"))?;
+        Ok(manifest)
+    }
+
+    fn check_config(&self) -> Result<(), String> {
+        if self
+            .config
+            .get("type")
+            .is_some_and(|kind| kind.as_str() != Some("object"))
+        {
+            return Err("the schema in `config` must have the type `object`".to_owned());
+        }
+        let properties = match self.config.get("properties") {
+            None => None,
+            Some(Value::Object(properties)) => Some(properties),
+            Some(_) => return Err("`config.properties` must be an object".to_owned()),
+        };
+        let has = |key: &str| properties.is_some_and(|all| all.contains_key(key));
+        let used = self.requests.check()?;
+        let counted = match &self.maximum {
+            Some(Maximum::CountOf(key)) => Some((key.as_str(), "maximum")),
+            Some(Maximum::Default(_)) | None => None,
+        };
+        let used = used.iter().map(|key| (key.as_str(), "requests"));
+        for (key, place) in used.chain(counted) {
+            if !has(key) {
+                return Err(format!(
+                    "`{place}` refers to the configuration key `{}`, which the schema in `config` does not have",
+                    printable_cut(key, 80)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The bound on the instances of a source with this configuration, where it sets none itself.
+    pub fn default_maximum(&self, config: &Config) -> Limit {
+        match &self.maximum {
+            None | Some(Maximum::Default(0)) => Limit::Unlimited,
+            Some(Maximum::Default(bound)) => Limit::At(*bound),
+            Some(Maximum::CountOf(key)) => {
+                let entries = config.get(key).and_then(Value::as_array);
+                Limit::At(entries.map_or(0, |list| u32::try_from(list.len()).unwrap_or(u32::MAX)))
+            }
+        }
+    }
+}
+
+/// A plugin's name: safe as a file name, in messages and in commands.
+pub(super) fn is_name(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+/// A semantic version of reasonable length.
+fn is_version(text: &str) -> bool {
+    let (text, build) = text.split_once('+').unwrap_or((text, "0"));
+    let (numbers, pre) = text.split_once('-').unwrap_or((text, "0"));
+    let words = |text: &str| {
+        text.split('.').all(|word| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        })
+    };
+    text.len() + build.len() <= 64
+        && numbers.split('.').count() == 3
+        && numbers.split('.').all(|number| {
+            !number.is_empty() && number.len() <= 9 && number.bytes().all(|b| b.is_ascii_digit())
+        })
+        && words(pre)
+        && words(build)
+}

@@ -1,0 +1,488 @@
+//! From what a manifest requests to concrete rights: placeholders filled in, programs and directories looked up.
+//!
+//! A value that comes from the configuration is never a pattern: `*` in a list of hosts does not ask for all hosts.
+//! What the files and directories are at this moment becomes part of the right; nothing is looked up again when the
+//! plugin runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::capabilities::{Capabilities, DirectoryAccess, HttpRight, Programs, plain_host};
+use super::manifest::{Config, Manifest};
+use super::schema::ConfigProblem;
+use super::text::printable_cut;
+
+/// Entries that one template may expand to.
+const MOST: usize = 4096;
+
+/// What a plugin asks for. In every text, `{key}` stands for the value of that configuration key; a list stands for one
+/// entry per value, a key that is not set for no entry at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Requests {
+    /// Names to find in `PATH`, or absolute paths; `*`: every program.
+    pub programs: Vec<String>,
+    pub http: Vec<HttpRequest>,
+    pub directories: Vec<DirectoryRequest>,
+    pub secrets: Vec<String>,
+    /// Hosts or patterns; of `user@host:port` only the host counts.
+    pub ssh: Vec<String>,
+    /// A private directory per instance.
+    pub workdir: bool,
+}
+
+/// Hosts to send HTTP requests to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HttpRequest {
+    pub host: String,
+    /// Numbers, or placeholders.
+    #[serde(default = "https")]
+    pub ports: Vec<Port>,
+    /// `*`: every method.
+    #[serde(default = "get")]
+    pub methods: Vec<String>,
+}
+
+/// A port in a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a port number or a placeholder such as `{port}`"
+)]
+pub enum Port {
+    Number(u16),
+    Template(String),
+}
+
+/// A directory to open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DirectoryRequest {
+    pub path: String,
+    #[serde(default)]
+    pub write: bool,
+}
+
+fn https() -> Vec<Port> {
+    vec![Port::Number(443)]
+}
+
+fn get() -> Vec<String> {
+    vec!["GET".to_owned()]
+}
+
+impl Requests {
+    /// Checks the texts, and tells which configuration keys they use.
+    pub(super) fn check(&self) -> Result<BTreeSet<String>, String> {
+        let mut keys = BTreeSet::new();
+        for text in self.texts() {
+            for piece in pieces(text)? {
+                if let Piece::Key(key) = piece {
+                    keys.insert(key.to_owned());
+                }
+            }
+        }
+        if self
+            .http
+            .iter()
+            .any(|rule| rule.ports.is_empty() || rule.methods.is_empty())
+        {
+            return Err("`requests.http` needs at least one port and one method".to_owned());
+        }
+        Ok(keys)
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let http = self.http.iter().flat_map(|rule| {
+            let ports = rule.ports.iter().filter_map(|port| match port {
+                Port::Template(text) => Some(text),
+                Port::Number(_) => None,
+            });
+            ports.chain(&rule.methods).chain([&rule.host])
+        });
+        self.programs
+            .iter()
+            .chain(self.directories.iter().map(|request| &request.path))
+            .chain(&self.secrets)
+            .chain(&self.ssh)
+            .chain(http)
+            .map(String::as_str)
+    }
+}
+
+impl Manifest {
+    /// The rights that a source with this configuration asks for. Programs are looked for in `path` (as in `PATH`); one that is
+    /// not there is `absent`, which is no problem before it is needed. `config` comes from [`Manifest::configure`].
+    pub fn requested(
+        &self,
+        config: &Config,
+        path: &OsStr,
+    ) -> Result<Capabilities, Vec<ConfigProblem>> {
+        let mut resolver = Resolver {
+            config,
+            path,
+            problems: Vec::new(),
+        };
+        let requests = &self.requests;
+        let rights = Capabilities {
+            programs: resolver.programs(&requests.programs),
+            http: resolver.http(&requests.http),
+            directories: resolver.directories(&requests.directories),
+            secrets: resolver.secrets(&requests.secrets),
+            ssh: resolver.ssh(&requests.ssh),
+            workdir: requests.workdir,
+        };
+        if resolver.problems.is_empty() {
+            Ok(rights)
+        } else {
+            Err(resolver.problems)
+        }
+    }
+}
+
+/// One text with its placeholders filled in.
+#[derive(Clone, Debug, Default)]
+struct Filled {
+    text: String,
+    /// The configuration keys that it took values from.
+    keys: Vec<String>,
+}
+
+impl Filled {
+    /// The key that a problem with it is about.
+    fn key(&self) -> String {
+        match self.keys.first() {
+            Some(key) => key.clone(),
+            None => "requests".to_owned(),
+        }
+    }
+
+    fn configured(&self) -> bool {
+        !self.keys.is_empty()
+    }
+}
+
+struct Resolver<'a> {
+    config: &'a Config,
+    path: &'a OsStr,
+    problems: Vec<ConfigProblem>,
+}
+
+impl Resolver<'_> {
+    fn programs(&mut self, templates: &[String]) -> Programs {
+        let mut programs = Programs::default();
+        for filled in self.fill_all(templates) {
+            let name = filled.text.clone();
+            if name == "*" && !filled.configured() {
+                programs.any = true;
+            } else if name.is_empty() || name.contains('\0') || !plain_program(&name) {
+                self.problem(&filled, "must be a program's name or absolute path");
+            } else if let Some(found) = find_program(&name, self.path) {
+                programs.named.insert(name, found);
+            } else {
+                programs.absent.insert(name);
+            }
+        }
+        programs
+    }
+
+    fn http(&mut self, rules: &[HttpRequest]) -> BTreeSet<HttpRight> {
+        let mut rights = BTreeSet::new();
+        for rule in rules {
+            let hosts: Vec<_> = self
+                .fill(&rule.host)
+                .into_iter()
+                .filter_map(|filled| {
+                    let host = plain_host(&filled.text);
+                    let good = is_host_pattern(&host, filled.configured());
+                    if !good {
+                        self.problem(&filled, "must be a host name, without scheme or path");
+                    }
+                    good.then_some(host)
+                })
+                .collect();
+            let mut ports = Vec::new();
+            for port in &rule.ports {
+                match port {
+                    Port::Number(port) => ports.push(*port),
+                    Port::Template(template) => {
+                        for filled in self.fill(template) {
+                            match filled.text.parse() {
+                                Ok(port) => ports.push(port),
+                                Err(_) => self.problem(&filled, "must be a port number"),
+                            }
+                        }
+                    }
+                }
+            }
+            let methods: Vec<_> = self
+                .fill_all(&rule.methods)
+                .into_iter()
+                .filter_map(|filled| {
+                    let method = filled.text.to_ascii_uppercase();
+                    let good = (method == "*" && !filled.configured())
+                        || (!method.is_empty()
+                            && method.len() <= 32
+                            && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-'));
+                    if !good {
+                        self.problem(&filled, "must be an HTTP method such as `GET`");
+                    }
+                    good.then_some(method)
+                })
+                .collect();
+            for host in &hosts {
+                for port in &ports {
+                    for method in &methods {
+                        rights.insert(HttpRight {
+                            host: host.clone(),
+                            port: *port,
+                            method: method.clone(),
+                        });
+                    }
+                }
+            }
+        }
+        rights
+    }
+
+    fn directories(&mut self, requests: &[DirectoryRequest]) -> BTreeMap<PathBuf, DirectoryAccess> {
+        let mut rights = BTreeMap::new();
+        for request in requests {
+            let access = if request.write {
+                DirectoryAccess::Write
+            } else {
+                DirectoryAccess::Read
+            };
+            for filled in self.fill(&request.path) {
+                match canonical_directory(Path::new(&filled.text)) {
+                    Ok(path) => {
+                        let entry = rights.entry(path).or_insert(access);
+                        *entry = (*entry).max(access);
+                    }
+                    Err(problem) => self.problem(&filled, &problem),
+                }
+            }
+        }
+        rights
+    }
+
+    fn secrets(&mut self, templates: &[String]) -> BTreeSet<String> {
+        let mut rights = BTreeSet::new();
+        for filled in self.fill_all(templates) {
+            let good = !filled.text.is_empty()
+                && filled.text.len() <= 128
+                && filled
+                    .text
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+            if good {
+                rights.insert(filled.text);
+            } else {
+                self.problem(
+                    &filled,
+                    "must be a secret's name (letters, digits, `_`, `-`, `.`)",
+                );
+            }
+        }
+        rights
+    }
+
+    fn ssh(&mut self, templates: &[String]) -> BTreeSet<String> {
+        let mut rights = BTreeSet::new();
+        for filled in self.fill_all(templates) {
+            let host = ssh_host(&filled.text);
+            if is_host_pattern(host, filled.configured()) {
+                rights.insert(host.to_owned());
+            } else {
+                self.problem(
+                    &filled,
+                    "must be a host name or an alias of the ssh configuration",
+                );
+            }
+        }
+        rights
+    }
+
+    fn fill_all(&mut self, templates: &[String]) -> Vec<Filled> {
+        templates
+            .iter()
+            .flat_map(|template| self.fill(template))
+            .collect()
+    }
+
+    /// Every combination of the values that the placeholders stand for.
+    fn fill(&mut self, template: &str) -> Vec<Filled> {
+        let mut all = vec![Filled::default()];
+        // `check` has seen that it parses.
+        for piece in pieces(template).unwrap_or_default() {
+            match piece {
+                Piece::Text(text) => {
+                    for filled in &mut all {
+                        filled.text.push_str(text);
+                    }
+                }
+                Piece::Key(key) => {
+                    let values = self.values(key);
+                    if values.len().saturating_mul(all.len()) > MOST {
+                        self.problems.push(ConfigProblem {
+                            key: key.to_owned(),
+                            message: format!("asks for more than {MOST} rights at once"),
+                            suggestion: None,
+                        });
+                        return Vec::new();
+                    }
+                    all = all
+                        .iter()
+                        .flat_map(|filled| {
+                            values.iter().map(|value| {
+                                let mut filled = filled.clone();
+                                filled.text.push_str(value);
+                                filled.keys.push(key.to_owned());
+                                filled
+                            })
+                        })
+                        .collect();
+                }
+            }
+        }
+        all
+    }
+
+    fn values(&mut self, key: &str) -> Vec<String> {
+        let many = match self.config.get(key) {
+            None | Some(Value::Null) => return Vec::new(),
+            Some(Value::Array(many)) => many.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+        };
+        let mut values = Vec::new();
+        for value in many {
+            match value {
+                Value::String(text) => values.push(text.clone()),
+                Value::Number(number) => values.push(number.to_string()),
+                Value::Bool(yes) => values.push(yes.to_string()),
+                Value::Null | Value::Array(_) | Value::Object(_) => {
+                    self.problems.push(ConfigProblem {
+                        key: key.to_owned(),
+                        message: "the plugin asks for a right with this value, so it must be a text, a number or a list of these".to_owned(),
+                        suggestion: None,
+                    });
+                }
+            }
+        }
+        values
+    }
+
+    fn problem(&mut self, filled: &Filled, what: &str) {
+        self.problems.push(ConfigProblem {
+            key: filled.key(),
+            message: format!("{what}, not `{}`", printable_cut(&filled.text, 200)),
+            suggestion: None,
+        });
+    }
+}
+
+enum Piece<'a> {
+    Text(&'a str),
+    Key(&'a str),
+}
+
+/// Splits a text at its placeholders.
+fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
+    let wrong = || {
+        format!(
+            "`{}` in `requests` has a brace without its other half",
+            printable_cut(text, 80)
+        )
+    };
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(open) = rest.find(['{', '}']) {
+        let (before, after) = rest.split_at(open);
+        pieces.push(Piece::Text(before));
+        let after = after.strip_prefix('{').ok_or_else(wrong)?;
+        let (key, tail) = after.split_once('}').ok_or_else(wrong)?;
+        if key.is_empty() || key.contains('{') {
+            return Err(wrong());
+        }
+        pieces.push(Piece::Key(key));
+        rest = tail;
+    }
+    pieces.push(Piece::Text(rest));
+    Ok(pieces)
+}
+
+/// A name without a slash, or an absolute path.
+fn plain_program(name: &str) -> bool {
+    !name.contains('*') && (!name.contains('/') || name.starts_with('/'))
+}
+
+/// The file that starting this program would start, with all symbolic links resolved.
+fn find_program(name: &str, path: &OsStr) -> Option<PathBuf> {
+    let executable = |candidate: &Path| {
+        let found = fs::canonicalize(candidate).ok()?;
+        let runs = fs::metadata(&found).ok()?.is_file()
+            && rustix::fs::access(&found, rustix::fs::Access::EXEC_OK).is_ok();
+        // It is kept as JSON and shown to people.
+        (runs && found.to_str().is_some()).then_some(found)
+    };
+    if name.starts_with('/') {
+        return executable(Path::new(name));
+    }
+    // Relative entries of `PATH` would let the current directory decide.
+    std::env::split_paths(path)
+        .filter(|directory| directory.is_absolute())
+        .find_map(|directory| executable(&directory.join(name)))
+}
+
+fn canonical_directory(path: &Path) -> Result<PathBuf, String> {
+    if !path.is_absolute() {
+        return Err("must be an absolute path".to_owned());
+    }
+    let found = fs::canonicalize(path)
+        .map_err(|error| format!("must be a directory that exists ({error})"))?;
+    if !found.is_dir() {
+        return Err("must be a directory".to_owned());
+    }
+    if found.to_str().is_none() {
+        return Err("must lead to a path in UTF-8".to_owned());
+    }
+    Ok(found)
+}
+
+/// The host of `user@host:port` or `user@[address]:port`.
+fn ssh_host(target: &str) -> &str {
+    let target = target.strip_prefix("ssh://").unwrap_or(target);
+    let host = target.rsplit_once('@').map_or(target, |(_, host)| host);
+    if let Some((address, _)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address;
+    }
+    match host.split_once(':') {
+        // More than one colon: a bare IPv6 address.
+        Some((name, port)) if !port.contains(':') => name,
+        _ => host,
+    }
+}
+
+/// A host, or where patterns are allowed `*` and `*.domain`.
+fn is_host_pattern(host: &str, configured: bool) -> bool {
+    if host == "*" {
+        return !configured;
+    }
+    let name = match host.strip_prefix("*.") {
+        Some(_) if configured => return false,
+        Some(domain) => domain,
+        None => host,
+    };
+    !name.is_empty()
+        && name.len() <= 253
+        && !name.starts_with(['-', '.'])
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'%'))
+}
