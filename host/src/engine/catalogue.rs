@@ -23,7 +23,7 @@ pub trait Catalogue: Send + Sync {
     fn provider(&self, definition: &Definition) -> Result<Arc<dyn Provider>>;
 
     /// The host's own way to an instance that is reached by ssh; loads no component.
-    fn ssh(&self, definition: &Definition, target: &SshTarget) -> Arc<dyn Provider>;
+    fn ssh(&self, definition: &Definition, target: &SshTarget) -> Result<Arc<dyn Provider>>;
 
     /// The hook plugins of a definition, in order.
     fn hooks(&self, definition: &Definition) -> Result<Vec<Arc<dyn Hook>>>;

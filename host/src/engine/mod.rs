@@ -30,6 +30,7 @@ pub use acquire::Acquired;
 pub use catalogue::{Catalogue, Listing};
 //pub use copy::{CopyProgress, CopySummary};
 pub use error::{EngineError, FailureKind};
+pub use provision::chain;
 pub use repair::RepairReport;
 pub use scripts::SCRIPT_OF;
 pub use types::*;
@@ -137,7 +138,7 @@ impl Engine {
         };
         let provider = match access {
             Access::Plugin => self.catalogue().provider(definition)?,
-            Access::Ssh(target) => self.catalogue().ssh(definition, &target),
+            Access::Ssh(target) => self.catalogue().ssh(definition, &target)?,
         };
         Ok((provider, instance_of(row)))
     }
@@ -223,3 +224,6 @@ fn instance_of(row: &InstanceRow) -> Instance {
         workdir: row.workdir.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -145,7 +145,7 @@ impl Engine {
 }
 
 /// An error and its causes in one line.
-pub(super) fn chain(error: &EngineError) -> String {
+pub fn chain(error: &EngineError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(next) = cause {
