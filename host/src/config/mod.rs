@@ -4,12 +4,27 @@
 //! nothing here can grant. `host/CONFIGURATION.md` is the manual, and a test keeps it true.
 
 mod argument;
+mod convert;
+mod discover;
+mod document;
 mod error;
+mod keys;
+mod limits;
+mod pools;
+mod read_ini;
+mod read_toml;
+mod read_yaml;
 mod roots;
 pub mod scripts;
+mod settings;
 mod source;
+#[cfg(test)]
+mod tests;
 
 pub use argument::{SourceArgument, parse_option};
+pub use discover::{Config, SourceListing};
 pub use error::{ConfigError, Position, Problem, closest};
+pub use keys::{HOOK_KEYS, Key, PLUGIN_KEYS, POOL_KEYS, SETTINGS_KEYS, SOURCE_KEYS};
 pub use roots::{Ignored, Origin, Roots};
+pub use settings::{Setting, Settings};
 pub use source::{HookConfig, PluginPath, SourceConfig, SourceKind};

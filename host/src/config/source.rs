@@ -10,6 +10,7 @@ use runner_core::policy::{Limit, Policy};
 use serde::Serialize;
 
 use super::error::{Position, Problem};
+use super::keys::{self, PLUGIN_KEYS, SOURCE_KEYS};
 use super::roots::Origin;
 
 /// A source as it is configured, checked as far as that is possible without its plugin.
@@ -147,7 +148,8 @@ impl SourceConfig {
         }
     }
 
-    /// A problem with a key that only somebody else could find (the plugin's schema), with the key's place.
+    /// A problem with a key that only somebody else could find (the plugin's schema), with the key's place; that of
+    /// the file for a key that is missing.
     pub fn problem(&self, key: &str, message: &str, hint: Option<&str>) -> Problem {
         let position = self
             .position_of(key)
@@ -158,6 +160,17 @@ impl SourceConfig {
             Some(hint) => problem.hint(hint),
             None => problem,
         }
+    }
+
+    /// A key that the plugin's schema does not know; the nearest of its keys and ours is suggested.
+    pub fn unknown_option<'a>(
+        &self,
+        key: &str,
+        of_plugin: impl IntoIterator<Item = &'a str>,
+    ) -> Problem {
+        let own = keys::names(&[SOURCE_KEYS, PLUGIN_KEYS]).map(|name| -> &'a str { name });
+        self.problem(key, &format!("unknown key `{key}`"), None)
+            .suggest(key, of_plugin.into_iter().chain(own))
     }
 }
 

@@ -1,0 +1,480 @@
+//! What a source's file means: names and values become a checked `SourceConfig`, or every problem at once.
+//!
+//! Keys that are not ours are the plugin's: they are kept with their places for its schema to judge. A pool has no
+//! plugin, so its unknown keys are judged here.
+
+use std::path::Path;
+
+use runner_core::id::SourceName;
+use runner_core::policy::Limit;
+
+use super::document::{Document, Entry, Node, Spot, Value};
+use super::error::{ConfigError, Position, Problem};
+use super::keys::{self, HOOK_KEYS, PLUGIN_KEYS, POOL_KEYS, SOURCE_KEYS};
+use super::roots::Origin;
+use super::source::{HookConfig, PluginPath, SourceConfig, SourceKind};
+
+/// The largest count that is taken for one. More instances than this on one machine is a slip of the finger, and
+/// sums of such counts over the sources of a pool still fit.
+const MOST: u32 = 1_000_000;
+
+/// What is known besides the file.
+pub(super) struct Context<'c> {
+    pub(super) name: &'c SourceName,
+    /// Where relative paths start.
+    pub(super) folder: &'c Path,
+    pub(super) origin: Origin,
+    /// The sources that a pool may name.
+    pub(super) known: &'c [SourceName],
+}
+
+/// Checks a source's file.
+pub(super) fn source(
+    document: &Document,
+    context: &Context<'_>,
+) -> Result<SourceConfig, ConfigError> {
+    let mut converter = Converter {
+        document,
+        context,
+        problems: Vec::new(),
+    };
+    let source = converter.source();
+    let problems = converter.problems;
+    ConfigError::unless_empty(problems)?;
+    // `source` is none only after a problem.
+    source.ok_or_else(|| Problem::at(Position::whole(&document.file), "`type` is missing").into())
+}
+
+struct Converter<'c> {
+    document: &'c Document,
+    context: &'c Context<'c>,
+    problems: Vec<Problem>,
+}
+
+impl Converter<'_> {
+    fn source(&mut self) -> Option<SourceConfig> {
+        let kind = self.kind();
+        let bare = PluginPath::Name(String::new());
+        let mut source = SourceConfig::bare(self.context.name.clone(), bare, self.context.origin);
+        source.file = Some(self.document.file.clone());
+        source.options_untyped = self.document.untyped;
+        let is_pool = matches!(kind, Some(Kind::Pool));
+        let is_ssh = matches!(&kind, Some(Kind::Plugin(PluginPath::Name(name))) if name == "ssh");
+        let mut children = None;
+        for entry in &self.document.root {
+            self.mark(&mut source, &entry.key, entry.at);
+            match entry.key.as_str() {
+                "type" => {}
+                "maximum" => source.maximum = self.count(entry).map(limit),
+                "reserve" => source.reserve = self.count(entry).unwrap_or_default(),
+                "concurrency" => source.concurrency = self.count(entry).unwrap_or_default(),
+                "sources" if is_pool => children = Some(self.children(&mut source, entry)),
+                _ if is_pool => self.unknown_of_pool(entry),
+                "hooks" => self.hooks(&mut source, entry),
+                "limits" => self.limits(&mut source, entry),
+                "ssh_host" if is_ssh => self.ssh_host(&mut source, entry),
+                _ => self.option(&mut source, entry),
+            }
+        }
+        if let (Some(Limit::At(maximum)), reserve) = (source.maximum, source.reserve)
+            && reserve > maximum
+        {
+            let at = self.place(&source, "reserve");
+            let message = format!("`reserve` is {reserve}, more than the `maximum` of {maximum}");
+            self.problem(
+                Problem::at(at, message)
+                    .hint("no more than `maximum` ever exist: lower `reserve` or raise `maximum`"),
+            );
+        }
+        source.kind = match kind? {
+            Kind::Plugin(plugin) => SourceKind::Provider { plugin },
+            Kind::Pool => SourceKind::Pool {
+                sources: children.unwrap_or_else(|| {
+                    let at = self.place(&source, "type");
+                    self.problem(
+                        Problem::at(at, "a pool needs `sources`")
+                            .hint("name the sources that it draws on"),
+                    );
+                    Vec::new()
+                }),
+            },
+        };
+        Some(source)
+    }
+
+    fn kind(&mut self) -> Option<Kind> {
+        let Some(entry) = self.document.root.iter().find(|entry| entry.key == "type") else {
+            let mut names = self.document.root.iter().map(|entry| entry.key.as_str());
+            let mut problem =
+                Problem::at(Position::whole(&self.document.file), "`type` is missing");
+            if self
+                .document
+                .root
+                .iter()
+                .any(|entry| entry.key == "sources")
+            {
+                problem = problem.hint("a source that draws on others has the type `pool`");
+            } else if let Some(near) =
+                names.find(|name| super::error::closest(name, ["type"]).is_some())
+            {
+                problem = problem.hint(format!("did you mean `type` by `{near}`?"));
+            } else {
+                problem = problem.hint("say what gives the instances: `local`, `ssh`, a plugin's name or path, or `pool`");
+            }
+            self.problem(problem);
+            return None;
+        };
+        let text = self.text(entry)?;
+        if text == "pool" {
+            return Some(Kind::Pool);
+        }
+        self.plugin(text, entry.node.at, "type").map(Kind::Plugin)
+    }
+
+    /// The name or path of a plugin.
+    fn plugin(&mut self, text: &str, at: Spot, key: &str) -> Option<PluginPath> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let problem = if text.starts_with("~/") {
+            self.at(at, format!("`{text}`: `~` is not replaced here"))
+                .hint("write the whole path, or a path relative to this file's folder")
+        } else if text.contains('/') || text.ends_with(".wasm") {
+            return Some(PluginPath::File(self.context.folder.join(text)));
+        } else if text.is_empty() {
+            self.at(at, format!("`{key}` is empty"))
+        } else if !text.chars().all(legal) || text.starts_with(['-', '.']) || text.len() > 64 {
+            self.at(at, format!("`{text}` is not the name of a plugin"))
+                .hint("names are letters, digits, `-`, `_` and `.`; a path has a `/` or ends in `.wasm`")
+        } else if text == "pool" {
+            self.at(at, "a pool cannot be a hook".to_owned())
+        } else {
+            return Some(PluginPath::Name(text.to_owned()));
+        };
+        self.problem(problem);
+        None
+    }
+
+    fn children(&mut self, source: &mut SourceConfig, entry: &Entry) -> Vec<SourceName> {
+        let before = self.problems.len();
+        let mut children: Vec<SourceName> = Vec::new();
+        for (index, (text, at)) in self.words(entry).into_iter().enumerate() {
+            self.mark(source, &format!("sources.{index}"), at);
+            let name = match SourceName::new(text.clone()) {
+                Ok(name) => name,
+                Err(error) => {
+                    self.problem(self.at(at, error.to_string()));
+                    continue;
+                }
+            };
+            if name == *self.context.name {
+                self.problem(self.at(at, format!("the pool `{name}` names itself")));
+            } else if children.contains(&name) {
+                self.problem(self.at(at, format!("`{name}` is named twice")));
+            } else if !self.context.known.contains(&name) {
+                let others = self
+                    .context
+                    .known
+                    .iter()
+                    .filter(|known| *known != self.context.name);
+                let problem = self.at(at, format!("there is no source `{name}`"));
+                self.problem(problem.suggest(&text, others.map(SourceName::as_str)));
+            } else {
+                children.push(name);
+            }
+        }
+        if children.is_empty() && self.problems.len() == before {
+            self.problem(
+                self.at(
+                    entry.at,
+                    "a pool without sources has nothing to give".into(),
+                )
+                .hint("name at least one source"),
+            );
+        }
+        children
+    }
+
+    fn unknown_of_pool(&mut self, entry: &Entry) {
+        let key = entry.key.as_str();
+        let problem = self.at(entry.at, format!("unknown key `{key}` of a pool"));
+        let elsewhere = PLUGIN_KEYS.iter().any(|known| known.name == key);
+        self.problem(if elsewhere {
+            problem.hint(format!(
+                "a pool has no plugin: write `{key}` in the sources that it draws on"
+            ))
+        } else {
+            problem.suggest(key, keys::names(&[SOURCE_KEYS, POOL_KEYS]))
+        });
+    }
+
+    fn hooks(&mut self, source: &mut SourceConfig, entry: &Entry) {
+        let nodes = match &entry.node.value {
+            Value::List(nodes) => nodes.clone(),
+            Value::Text(_) if self.document.untyped => self.word_nodes(&entry.node),
+            other => {
+                let problem = self.wrong(entry.node.at, "hooks", "a list", other);
+                return self.problem(problem.hint("write `hooks = [\"./hook.wasm\"]`"));
+            }
+        };
+        for (index, node) in nodes.iter().enumerate() {
+            let key = format!("hooks.{index}");
+            self.mark(source, &key, node.at);
+            let hook = match &node.value {
+                Value::Text(text) => self
+                    .plugin(text, node.at, "hooks")
+                    .map(|plugin| HookConfig {
+                        plugin,
+                        options: serde_json::Map::new(),
+                    }),
+                Value::Table(entries) => self.hook_table(source, &key, entries, node.at),
+                other => {
+                    self.problem(self.wrong(node.at, &key, "a text or a table", other));
+                    None
+                }
+            };
+            source.hooks.extend(hook);
+        }
+    }
+
+    fn hook_table(
+        &mut self,
+        source: &mut SourceConfig,
+        key: &str,
+        entries: &[Entry],
+        at: Spot,
+    ) -> Option<HookConfig> {
+        let mut plugin = None;
+        let mut named = false;
+        let mut options = serde_json::Map::new();
+        for entry in entries {
+            let key = format!("{key}.{}", entry.key);
+            self.mark(source, &key, entry.at);
+            match (entry.key.as_str(), &entry.node.value) {
+                ("plugin", Value::Text(text)) => {
+                    named = true;
+                    plugin = self.plugin(text, entry.node.at, "plugin");
+                }
+                ("plugin", other) => {
+                    named = true;
+                    self.problem(self.wrong(entry.node.at, "plugin", "a text", other));
+                }
+                ("options", Value::Table(entries)) => {
+                    for entry in entries {
+                        self.mark_all(
+                            source,
+                            &format!("{key}.{}", entry.key),
+                            entry.at,
+                            &entry.node,
+                        );
+                        options.insert(entry.key.clone(), entry.node.value.to_json());
+                    }
+                }
+                ("options", other) => {
+                    self.problem(self.wrong(entry.node.at, "options", "a table", other));
+                }
+                (unknown, _) => {
+                    let problem = self.at(entry.at, format!("unknown key `{unknown}` of a hook"));
+                    self.problem(problem.suggest(unknown, keys::names(&[HOOK_KEYS])));
+                }
+            }
+        }
+        if !named {
+            self.problem(self.at(at, "a hook needs `plugin`".into()));
+        }
+        plugin.map(|plugin| HookConfig { plugin, options })
+    }
+
+    fn limits(&mut self, source: &mut SourceConfig, entry: &Entry) {
+        let Value::Table(entries) = &entry.node.value else {
+            return self.problem(self.wrong(entry.node.at, "limits", "a table", &entry.node.value));
+        };
+        let (limits, problems) = super::limits::read(self.document, entries);
+        self.problems.extend(problems);
+        for entry in entries {
+            self.mark(source, &format!("limits.{}", entry.key), entry.at);
+        }
+        source.limits = limits;
+    }
+
+    /// crcache's one host is the ssh plugin's list of one.
+    fn ssh_host(&mut self, source: &mut SourceConfig, entry: &Entry) {
+        let Some(host) = self.text(entry).map(str::to_owned) else {
+            return;
+        };
+        if host.is_empty() {
+            return self.problem(self.at(entry.node.at, "`ssh_host` is empty".into()));
+        }
+        if self.document.root.iter().any(|other| other.key == "hosts") {
+            let problem = self.at(entry.at, "`ssh_host` and `hosts` say the same thing".into());
+            return self.problem(problem.hint("write all hosts in `hosts`"));
+        }
+        self.mark(source, "hosts", entry.at);
+        source.options.insert("hosts".into(), vec![host].into());
+    }
+
+    fn option(&mut self, source: &mut SourceConfig, entry: &Entry) {
+        self.mark_all(source, &entry.key, entry.at, &entry.node);
+        source
+            .options
+            .insert(entry.key.clone(), entry.node.value.to_json());
+    }
+
+    fn count(&mut self, entry: &Entry) -> Option<u32> {
+        let key = &entry.key;
+        let at = entry.node.at;
+        let number = match &entry.node.value {
+            Value::Integer(number) => Some(i128::from(*number)),
+            Value::Text(text) if self.document.untyped => text.parse().ok(),
+            _ => None,
+        };
+        let problem = match (number, &entry.node.value) {
+            (Some(number), _) => match u32::try_from(number) {
+                Ok(count) if count <= MOST => return Some(count),
+                Ok(_) => self.at(
+                    at,
+                    format!("`{key}` is {number}, more than the {MOST} that are taken for meant"),
+                ),
+                Err(_) if number < 0 => self
+                    .at(at, format!("`{key}` is {number}: it cannot be negative"))
+                    .hint(if key == "maximum" {
+                        "for no limit write 0"
+                    } else {
+                        "write 0 or more"
+                    }),
+                Err(_) => self.at(
+                    at,
+                    format!("`{key}` is {number}, more than the {MOST} that are taken for meant"),
+                ),
+            },
+            (None, Value::Text(text)) if self.document.untyped => {
+                self.at(at, format!("`{key}` must be a whole number, not `{text}`"))
+            }
+            (None, Value::Text(text)) if text.parse::<u32>().is_ok() => self
+                .wrong(at, key, "a whole number", &entry.node.value)
+                .hint(format!("write {text} without quotes")),
+            (None, other) => self.wrong(at, key, "a whole number", other),
+        };
+        self.problem(problem);
+        None
+    }
+
+    fn text<'e>(&mut self, entry: &'e Entry) -> Option<&'e str> {
+        match &entry.node.value {
+            Value::Text(text) => Some(text),
+            other => {
+                self.problem(self.wrong(entry.node.at, &entry.key, "a text", other));
+                None
+            }
+        }
+    }
+
+    /// A list of texts; where the format has no lists, a text with commas.
+    fn words(&mut self, entry: &Entry) -> Vec<(String, Spot)> {
+        let nodes = match &entry.node.value {
+            Value::List(nodes) => nodes.clone(),
+            Value::Text(_) if self.document.untyped => self.word_nodes(&entry.node),
+            other => {
+                let problem = self.wrong(entry.node.at, &entry.key, "a list", other);
+                let hint = format!("write `{}` as a list of texts, also for one", entry.key);
+                self.problem(problem.hint(hint));
+                Vec::new()
+            }
+        };
+        let mut words = Vec::new();
+        for node in nodes {
+            match node.value {
+                Value::Text(text) => words.push((text, node.at)),
+                other => self.problem(self.wrong(node.at, &entry.key, "a list of texts", &other)),
+            }
+        }
+        words
+    }
+
+    fn word_nodes(&self, node: &Node) -> Vec<Node> {
+        let Value::Text(text) = &node.value else {
+            return Vec::new();
+        };
+        text.split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+            .map(|word| Node {
+                at: node.at,
+                value: Value::Text(word.to_owned()),
+            })
+            .collect()
+    }
+
+    fn wrong(&self, at: Spot, key: &str, wanted: &str, found: &Value) -> Problem {
+        let found = match found {
+            Value::Nothing => {
+                return self
+                    .at(at, format!("`{key}` has no value"))
+                    .hint(format!("write {wanted} behind it, or remove the line"));
+            }
+            Value::Text(text) => format!("the text `{text}`"),
+            Value::Boolean(_) | Value::Integer(_) | Value::Float(_) => {
+                format!("`{}`", found.to_json())
+            }
+            Value::List(_) | Value::Table(_) => found.kind().to_owned(),
+        };
+        self.at(at, format!("`{key}` must be {wanted}, not {found}"))
+    }
+
+    fn at(&self, at: Spot, message: String) -> Problem {
+        Problem::at(self.document.position(at), message)
+    }
+
+    fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    fn place(&self, source: &SourceConfig, key: &str) -> Position {
+        source
+            .position_of(key)
+            .unwrap_or_else(|| Position::whole(&self.document.file))
+    }
+
+    fn mark(&self, source: &mut SourceConfig, key: &str, at: Spot) {
+        source
+            .positions
+            .insert(key.to_owned(), self.document.position(at));
+    }
+
+    fn mark_all(&self, source: &mut SourceConfig, key: &str, at: Spot, node: &Node) {
+        self.mark(source, key, at);
+        match &node.value {
+            Value::List(nodes) => {
+                for (index, node) in nodes.iter().enumerate() {
+                    self.mark_all(source, &format!("{key}.{index}"), node.at, node);
+                }
+            }
+            Value::Table(entries) => {
+                for entry in entries {
+                    self.mark_all(
+                        source,
+                        &format!("{key}.{}", entry.key),
+                        entry.at,
+                        &entry.node,
+                    );
+                }
+            }
+            Value::Nothing
+            | Value::Boolean(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Text(_) => {}
+        }
+    }
+}
+
+enum Kind {
+    Plugin(PluginPath),
+    Pool,
+}
+
+/// 0 is "no limit" in files only.
+fn limit(count: u32) -> Limit {
+    match count {
+        0 => Limit::Unlimited,
+        bound => Limit::At(bound),
+    }
+}

@@ -1,0 +1,207 @@
+//! `config.toml` of the roots: what holds for every source. Each key comes from the first root that sets it.
+//!
+//! A project's file may choose the default source and nothing else: limits and ssh's configuration file decide what
+//! plugins can do to the machine, and that is the user's to say.
+
+use std::path::{Path, PathBuf};
+
+use runner_core::id::SourceName;
+use serde_json::Map;
+
+use super::document::{Document, Entry, Value};
+use super::error::{ConfigError, Position, Problem};
+use super::keys::{self, SETTINGS_KEYS};
+use super::limits;
+use super::roots::{Origin, Roots};
+
+/// The file's name in each root.
+const FILE: &str = "config.toml";
+
+/// What the files say.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `defaults.source`.
+    pub default_source: Option<Setting<SourceName>>,
+    /// `ssh.config`, with a relative path resolved.
+    pub ssh_config: Option<Setting<PathBuf>>,
+    /// `[limits]`: only the user's, each key from the first file that has it.
+    pub limits: Map<String, serde_json::Value>,
+    /// Where each limit stands, and everything that a file sets in vain because an earlier one did.
+    pub(super) limit_places: Vec<(String, Position)>,
+    pub(super) shadowed: Vec<(String, Position)>,
+}
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting<T> {
+    pub value: T,
+    pub position: Position,
+}
+
+impl Settings {
+    /// Where a limit of `[limits]` stands.
+    pub fn position_of_limit(&self, name: &str) -> Option<&Position> {
+        let mut places = self.limit_places.iter();
+        places.find(|(known, _)| known == name).map(|(_, at)| at)
+    }
+}
+
+/// Reads the files of all roots; every problem of all of them at once.
+pub(super) fn read(roots: &Roots) -> Result<Settings, ConfigError> {
+    let mut reader = Reader::default();
+    for (root, origin) in roots.in_order() {
+        let file = root.join(FILE);
+        if file.symlink_metadata().is_err() {
+            continue;
+        }
+        match Document::toml(&file) {
+            Ok(document) => reader.document(&document, root, origin),
+            Err(error) => reader.problems.extend(error.problems),
+        }
+    }
+    if reader.problems.is_empty() {
+        Ok(reader.settings)
+    } else {
+        Err(ConfigError {
+            problems: reader.problems,
+        })
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    settings: Settings,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn document(&mut self, document: &Document, root: &Path, origin: Origin) {
+        for table in &document.root {
+            let at = document.position(table.at);
+            let tables: Vec<&str> = keys::names(&[SETTINGS_KEYS])
+                .map(|name| name.split('.').next().unwrap_or(name))
+                .collect();
+            if !tables.contains(&table.key.as_str()) {
+                let problem = Problem::at(at, format!("unknown key `{}`", table.key));
+                let loose = SETTINGS_KEYS
+                    .iter()
+                    .find(|key| key.name.ends_with(&format!(".{}", table.key)));
+                self.problems.push(match loose {
+                    Some(key) => problem.hint(format!("did you mean `{}`?", key.name)),
+                    None => problem.suggest(&table.key, tables),
+                });
+                continue;
+            }
+            let Value::Table(entries) = &table.node.value else {
+                let message = format!(
+                    "`{}` must be a table, not {}",
+                    table.key,
+                    table.node.value.kind()
+                );
+                self.problems
+                    .push(Problem::at(at, message).hint(format!("write a line `[{}]`", table.key)));
+                continue;
+            };
+            if table.key == "limits" {
+                self.limits(document, entries, origin);
+                continue;
+            }
+            for entry in entries {
+                self.entry(document, root, origin, &table.key, entry);
+            }
+        }
+    }
+
+    fn entry(
+        &mut self,
+        document: &Document,
+        root: &Path,
+        origin: Origin,
+        table: &str,
+        entry: &Entry,
+    ) {
+        let key = format!("{table}.{}", entry.key);
+        let at = document.position(entry.at);
+        if !SETTINGS_KEYS.iter().any(|known| known.name == key) {
+            let problem = Problem::at(at, format!("unknown key `{}` in `[{table}]`", entry.key));
+            let known = keys::names(&[SETTINGS_KEYS])
+                .filter_map(|name| name.strip_prefix(table)?.strip_prefix('.'));
+            self.problems.push(problem.suggest(&entry.key, known));
+            return;
+        }
+        let Value::Text(text) = &entry.node.value else {
+            let message = format!("`{key}` must be a text, not {}", entry.node.value.kind());
+            return self
+                .problems
+                .push(Problem::at(document.position(entry.node.at), message));
+        };
+        if key == "defaults.source" {
+            match SourceName::new(text.clone()) {
+                Ok(value) => set(
+                    &mut self.settings.default_source,
+                    &mut self.settings.shadowed,
+                    &key,
+                    value,
+                    at,
+                ),
+                Err(error) => self.problems.push(Problem::at(
+                    document.position(entry.node.at),
+                    error.to_string(),
+                )),
+            }
+        } else if origin == Origin::Project {
+            self.problems.push(refused(at, &key));
+        } else if text.is_empty() || text.starts_with("~/") {
+            let message = format!("`{key}` must be the path of a file, not `{text}`");
+            self.problems.push(
+                Problem::at(document.position(entry.node.at), message)
+                    .hint("write the whole path, or one relative to this file's folder"),
+            );
+        } else {
+            set(
+                &mut self.settings.ssh_config,
+                &mut self.settings.shadowed,
+                &key,
+                root.join(text),
+                at,
+            );
+        }
+    }
+
+    fn limits(&mut self, document: &Document, entries: &[Entry], origin: Origin) {
+        let (limits, problems) = limits::read(document, entries);
+        self.problems.extend(problems);
+        for entry in entries {
+            let key = format!("limits.{}", entry.key);
+            let at = document.position(entry.at);
+            if origin == Origin::Project {
+                self.problems.push(refused(at, &key));
+            } else if self.settings.limits.contains_key(&entry.key) {
+                self.settings.shadowed.push((key, at));
+            } else if let Some(value) = limits.get(&entry.key) {
+                self.settings
+                    .limits
+                    .insert(entry.key.clone(), value.clone());
+                self.settings.limit_places.push((entry.key.clone(), at));
+            }
+        }
+    }
+}
+
+fn set<T>(
+    slot: &mut Option<Setting<T>>,
+    shadowed: &mut Vec<(String, Position)>,
+    key: &str,
+    value: T,
+    position: Position,
+) {
+    match slot {
+        Some(_) => shadowed.push((key.to_owned(), position)),
+        None => *slot = Some(Setting { value, position }),
+    }
+}
+
+fn refused(at: Position, key: &str) -> Problem {
+    Problem::at(at, format!("a project cannot set `{key}`"))
+        .hint("a project's settings select and limit; write it in your own `config.toml`")
+}

@@ -1,0 +1,138 @@
+//! `config.toml`.
+
+use super::*;
+
+#[test]
+fn each_key_comes_from_the_first_root_that_sets_it() {
+    let place = Place::with(&[
+        ("user/runner/config.toml", "[limits]\nrun = 10\n"),
+        (
+            "user/crcache/config.toml",
+            "[limits]\nrun = 20\nmemory = 1000\n[ssh]\nconfig = \"ssh.conf\"\n",
+        ),
+        (
+            "project/.runner/config.toml",
+            "[defaults]\nsource = \"web\"\n",
+        ),
+        (
+            "project/.crcache/config.toml",
+            "[defaults]\nsource = \"other\"\n",
+        ),
+        (
+            "project/.runner/sources/web/source.toml",
+            "type = \"local\"\n",
+        ),
+    ]);
+    let config = place.config();
+    assert_eq!(config.default_source().unwrap(), named("web"));
+    let settings = config.settings().unwrap();
+    assert_eq!(settings.limits["run"], 10);
+    assert_eq!(settings.limits["memory"], 1000);
+    assert_eq!(settings.position_of_limit("memory").unwrap().line, 3);
+    let ssh = settings.ssh_config.as_ref().unwrap();
+    assert_eq!(ssh.value, place.path("user/crcache/ssh.conf"));
+    assert_eq!((ssh.position.line, ssh.position.column), (5, 1));
+}
+
+#[test]
+fn mistakes() {
+    let table = [
+        (
+            "[default]\nsource = \"x\"",
+            ":1:2: unknown key `default`\n  hint: did you mean `defaults`?",
+        ),
+        (
+            "source = \"x\"",
+            ":1:1: unknown key `source`\n  hint: did you mean `defaults.source`?",
+        ),
+        (
+            "[defaults]\nsorce = \"x\"",
+            ":2:1: unknown key `sorce` in `[defaults]`\n  hint: did you mean `source`?",
+        ),
+        (
+            "[defaults]\nsource = 1",
+            ":2:10: `defaults.source` must be a text",
+        ),
+        (
+            "[defaults]\nsource = \"a b\"",
+            ":2:10: `a b` is not a source name",
+        ),
+        (
+            "defaults = 1",
+            ":1:1: `defaults` must be a table, not a whole number\n  hint: write a line `[defaults]`",
+        ),
+        (
+            "[ssh]\nconfig = \"~/x\"",
+            ":2:10: `ssh.config` must be the path of a file, not `~/x`",
+        ),
+        (
+            "[ssh]\nconfig = \"\"",
+            ":2:10: `ssh.config` must be the path",
+        ),
+        ("[ssh]\nhost = \"x\"", ":2:1: unknown key `host` in `[ssh]`"),
+        (
+            "[limits]\nrun = \"x\"",
+            ":2:7: the limit `run` must be a whole number",
+        ),
+        (
+            "[sources.web]\ntype = \"local\"",
+            ":1:2: unknown key `sources`",
+        ),
+        ("= 1", ":1:1: "),
+    ];
+    for (text, wanted) in table {
+        let place = Place::with(&[("user/runner/config.toml", text)]);
+        let error = place.cut(&place.config().settings().map(|_| ()).unwrap_err());
+        assert!(
+            error.starts_with(&format!("user/runner/config.toml{wanted}")),
+            "{text}\n{error}"
+        );
+    }
+}
+
+#[test]
+fn a_project_selects_and_nothing_else() {
+    let table = [
+        (
+            "[limits]\nrun = 0",
+            ":2:1: a project cannot set `limits.run`",
+        ),
+        (
+            "[ssh]\nconfig = \"evil\"",
+            ":2:1: a project cannot set `ssh.config`",
+        ),
+    ];
+    for root in &ROOTS[2..] {
+        for (text, wanted) in table {
+            let file = format!("{root}/config.toml");
+            let place = Place::with(&[(&file, text)]);
+            let error = place.cut(&place.config().settings().map(|_| ()).unwrap_err());
+            assert!(
+                error.starts_with(&format!("{file}{wanted}")),
+                "{text}\n{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_default_that_does_not_exist() {
+    let place = Place::with(&[(
+        "project/.runner/config.toml",
+        "[defaults]\nsource = \"locall\"\n",
+    )]);
+    let error = place.cut(&place.config().default_source().unwrap_err());
+    assert_eq!(
+        error,
+        "project/.runner/config.toml:2:1: there is no source `locall`\n  hint: did you mean `local`?"
+    );
+}
+
+#[test]
+fn the_problems_of_all_files_at_once() {
+    let place = Place::with(&[
+        ("user/runner/config.toml", "a = 1\n"),
+        ("project/.runner/config.toml", "b = 1\nc = 1\n"),
+    ]);
+    assert_eq!(place.config().settings().unwrap_err().problems.len(), 3);
+}
