@@ -41,14 +41,6 @@ impl ExitStatus {
     pub fn success(&self) -> bool {
         *self == Self::Code(0)
     }
-
-    /// The status behind a code as shells and most tools report it: 128+N is signal N.
-    pub fn from_shell_code(code: u8) -> Self {
-        match code {
-            129..=192 => Self::Signal(code - 128),
-            code => Self::Code(code),
-        }
-    }
 }
 
 impl fmt::Display for ExitStatus {

@@ -1,0 +1,161 @@
+//! The shell scripts that run inside the container, as text. They use nothing but a POSIX shell's own words, `sleep` and
+//! `rm`, and no byte above 127: the engines carry arguments as JSON, which would damage any other.
+
+use runner_sdk::{Command, Error, Result};
+
+/// Process 1: waits, so that it reaps what is orphaned, and removes the notes of commands that have ended.
+pub(crate) const IDLE: &str = r#"trap 'exit 0' TERM
+while :; do
+  sleep 60 & wait $!
+  for note in /dev/shm/.runner-*; do
+    [ -e "$note" ] || continue
+    read -r pid start <"$note"
+    [ -d "/proc/$pid" ] || rm -f "$note"
+  done
+done"#;
+
+/// Notes the process id and start time of the shell, which then becomes the command: `signals.send` finds it there,
+/// and a note is the proof that a command was started at all.
+const NOTE: &str = r#"note() { read -r l </proc/$$/stat && set -- ${l##*) } && echo "$$ ${20}" >/dev/shm/.runner-ID; }
+note 2>/dev/null
+"#;
+
+/// Asks whether the command was started.
+const STARTED: &str = "[ -e /dev/shm/.runner-ID ]";
+
+/// Signals the command's process group, as a terminal would; just the process when it leads none. The command may
+/// still be on its way to start, and its process id may have become somebody else's.
+const SEND: &str = r#"tries=0
+until { read -r pid start </dev/shm/.runner-ID && [ -n "$start" ]; } 2>/dev/null; do
+  tries=$((tries + 1)); [ $tries -le 10 ] || exit 0
+  sleep 0.2
+done
+{ read -r l </proc/$pid/stat; } 2>/dev/null || exit 0
+set -- ${l##*) }
+[ "${20}" = "$start" ] || exit 0
+[ "$3" != "$pid" ] || pid=-$pid
+kill -SIGNAL "$pid" 2>/dev/null || [ ! -d "/proc/${pid#-}" ]"#;
+
+/// What runs `command` in the container: arguments for the shell, and variables that the engine can set.
+pub(crate) fn start(
+    shell: &str,
+    command: &Command,
+) -> Result<(Vec<Vec<u8>>, Vec<(String, Vec<u8>)>)> {
+    let mut script = NOTE.replace("ID", checked(&command.id)?);
+    let mut settings = Vec::new();
+    for (name, value) in &command.env {
+        if std::str::from_utf8(value).is_ok() {
+            settings.push((name.clone(), value.clone()));
+        } else if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+            script += &format!("{}export {name}=\"${{x%.}}\"\n", assign(value));
+        } else {
+            return Err(Error::invalid(format!(
+                "the variable `{name}` cannot be set to a value that is not UTF-8"
+            )));
+        }
+    }
+    let go = if command.cwd.is_some() {
+        "cd -- \"$1\" || exit 126\nshift\nexec \"$@\""
+    } else {
+        "exec \"$@\""
+    };
+    let words: Vec<&Vec<u8>> = command.cwd.iter().chain(&command.argv).collect();
+    let mut argv: Vec<Vec<u8>> = vec![shell.into(), b"-c".to_vec()];
+    if words.iter().all(|word| std::str::from_utf8(word).is_ok()) {
+        argv.push((script + go).into());
+        argv.push(shell.into());
+        argv.extend(words.into_iter().cloned());
+    } else {
+        for word in words {
+            script += &format!("{}set -- \"$@\" \"${{x%.}}\"\n", assign(word));
+        }
+        argv.push((script + "unset x\n" + go).into());
+    }
+    Ok((argv, settings))
+}
+
+/// Sets `x` to these bytes and a full stop: substitution would remove line breaks at the end.
+fn assign(bytes: &[u8]) -> String {
+    let octal: String = bytes.iter().map(|byte| format!("\\{byte:03o}")).collect();
+    format!("x=$(printf '{octal}.')\n")
+}
+
+/// Whether the command with this id was started.
+pub(crate) fn started(id: &str) -> Result<String> {
+    Ok(STARTED.replace("ID", checked(id)?))
+}
+
+/// Signals the command with this id.
+pub(crate) fn send(id: &str, signal: u8) -> Result<String> {
+    Ok(SEND
+        .replace("ID", checked(id)?)
+        .replace("SIGNAL", &signal.to_string()))
+}
+
+/// The id goes into a script: it must be what the contract says.
+fn checked(id: &str) -> Result<&str> {
+    if id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(id)
+    } else {
+        Err(Error::invalid(format!("`{id}` is not the id of a command")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt;
+
+    /// What the words become in a real shell.
+    fn through_a_shell(command: &Command) -> Vec<u8> {
+        let (argv, settings) = start("sh", command).unwrap();
+        assert!(argv.iter().all(|word| std::str::from_utf8(word).is_ok()));
+        let mut shell = std::process::Command::new("sh");
+        for word in &argv[1..] {
+            shell.arg(std::ffi::OsStr::from_bytes(word));
+        }
+        for (name, value) in settings {
+            shell.env(name, std::ffi::OsStr::from_bytes(&value));
+        }
+        let printed = shell.output().unwrap().stdout;
+        // The note; on a machine without /dev/shm there is none.
+        drop(std::fs::remove_file("/dev/shm/.runner-0123456789abcdef"));
+        printed
+    }
+
+    #[test]
+    fn every_byte_arrives() {
+        let every: Vec<u8> = (1..=255).chain(*b"\n\n").collect();
+        for odd in [
+            b"plain".as_slice(),
+            b"",
+            b"-n",
+            b"a b\n'\"$x`\\",
+            b"\xff\n",
+            &every,
+        ] {
+            let mut command = Command::from(["printf", "%s|"]).arg(odd).arg("").arg(odd);
+            command.id = "0123456789abcdef".into();
+            assert_eq!(
+                through_a_shell(&command),
+                [odd, b"||", odd, b"|"].concat(),
+                "{odd:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn variables_and_directory_arrive() {
+        let mut command = Command::from(["sh", "-c", "pwd; printf %s \"$A$B\""])
+            .env("A", b"\xfe\n")
+            .env("B", "c d")
+            .cwd("/usr");
+        command.id = "0123456789abcdef".into();
+        assert_eq!(through_a_shell(&command), b"/usr\n\xfe\nc d");
+    }
+
+    #[test]
+    fn an_id_cannot_carry_a_script() {
+        assert!(send("$(reboot)0000000", 9).is_err());
+    }
+}
