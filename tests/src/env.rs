@@ -17,7 +17,7 @@ pub struct TestEnv {
     directory: tempfile::TempDir,
     variables: Vec<(OsString, OsString)>,
     /// Daemons and the like, stopped after everything was discarded and before the directory goes.
-    backends: Vec<Box<dyn Any>>,
+    backends: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 impl Default for TestEnv {
@@ -58,7 +58,7 @@ impl TestEnv {
     }
 
     /// Keeps a backend running for as long as this world exists.
-    pub fn keep(&mut self, backend: impl Any) {
+    pub fn keep(&mut self, backend: impl Any + Send + Sync) {
         self.backends.push(Box::new(backend));
     }
 

@@ -40,44 +40,53 @@ impl Fake {
 
     /// Tokens of what exists.
     pub fn live(&self) -> BTreeSet<String> {
-        std::fs::read_dir(self.directory.join("live"))
-            .expect("the backend")
-            .map(|entry| {
-                entry
-                    .expect("an entry")
-                    .file_name()
-                    .to_string_lossy()
-                    .into_owned()
-            })
-            .collect()
+        self.names("live").into_iter().collect()
     }
 
     /// Homes of instances, which must go with them.
     pub fn homes(&self) -> BTreeSet<String> {
-        std::fs::read_dir(self.directory.join("homes"))
-            .expect("the backend")
-            .map(|entry| {
-                entry
-                    .expect("an entry")
-                    .file_name()
-                    .to_string_lossy()
-                    .into_owned()
-            })
-            .collect()
+        self.names("homes").into_iter().collect()
     }
 
-    /// The journal: `allocate TOKEN`, `discard TOKEN`, one per line, in order.
+    /// The journal: `allocate-TOKEN`, `discard-TOKEN`, in order.
     pub fn journal(&self) -> Vec<String> {
-        std::fs::read_to_string(self.directory.join("journal"))
-            .unwrap_or_default()
-            .lines()
-            .map(str::to_owned)
+        let mut entries = self.names("journal");
+        entries.sort();
+        entries
+            .into_iter()
+            .filter_map(|entry| entry.split_once('-').map(|(_, what)| what.to_owned()))
             .collect()
     }
 
     /// Rules that the backend saw broken: more instances than its capacity, a token used twice.
     pub fn violations(&self) -> String {
-        std::fs::read_to_string(self.directory.join("violations")).unwrap_or_default()
+        self.names("violations").join(", ")
+    }
+
+    fn names(&self, directory: &str) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.directory.join(directory)) else {
+            return Vec::new();
+        };
+        entries
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect()
+    }
+
+    /// Makes a call fail with this kind of error from now on, or (`none`) work again.
+    pub fn refuse(&self, call: &str, kind: Option<&str>) {
+        let control = self.directory.join("control");
+        std::fs::create_dir_all(&control).expect("the backend's directory");
+        let file = control.join(call);
+        match kind {
+            Some(kind) => std::fs::write(file, kind).expect("the control file"),
+            None => std::fs::remove_file(file).expect("the control file"),
+        }
     }
 
     /// The backend's directory.
