@@ -62,7 +62,7 @@ impl Running {
             let status = tokio::select! {
                 biased;
                 status = child.wait() => status,
-                number = next(&mut signals) => {
+                number = next_signal(&mut signals) => {
                     self.send(number);
                     continue;
                 }
@@ -114,7 +114,7 @@ impl Drop for Running {
 }
 
 /// The next signal to pass on; never when there is no channel or its sender is gone.
-async fn next(signals: &mut Option<UnboundedReceiver<u8>>) -> u8 {
+pub(crate) async fn next_signal(signals: &mut Option<UnboundedReceiver<u8>>) -> u8 {
     if let Some(receiver) = signals {
         if let Some(number) = receiver.recv().await {
             return number;

@@ -13,10 +13,11 @@ mod keyboard;
 mod placement;
 mod run;
 
-#[cfg(test)]
-use collect::Pipes;
+pub(crate) use child::next_signal;
+pub(crate) use collect::{CollectError, Pipes};
 pub use command::NativeCommand;
 pub use error::ProcessError;
+pub(crate) use run::detach;
 pub use run::{capture, connect};
 
 #[cfg(test)]

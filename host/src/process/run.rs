@@ -76,3 +76,23 @@ pub async fn capture(
         stderr: collected.stderr,
     })
 }
+
+/// Starts a program that nobody waits for, without input or output and in a group of its own. It may outlive us. Works
+/// in `drop`, and without a runtime.
+pub(crate) fn detach(native: &NativeCommand) -> Result<(), ProcessError> {
+    let mut builder = native.builder();
+    builder
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    Placement::Group.apply(&mut builder);
+    let mut child = builder
+        .spawn()
+        .map_err(|e| ProcessError::start(native, e))?;
+    // Only so that it does not stay a zombie while we live on.
+    std::thread::Builder::new()
+        .name("reaper".to_owned())
+        .spawn(move || child.wait())
+        .map(drop)
+        .map_err(|e| ProcessError::io(&native.program, "starting a thread", e))
+}

@@ -1,1 +1,28 @@
-//! Instances that the host reaches itself, through OpenSSH.
+//! Instances that the host reaches itself, through the user's own OpenSSH.
+//!
+//! One connection per target is opened by the user's `ssh` program, with the user's whole configuration (agent, jump
+//! hosts, known hosts, proxies), and stays for later commands, also those of other `runner` processes. Commands run as
+//! sessions of that connection: our descriptors go to the `ssh` that holds it, so no byte passes through us. The room
+//! knows nothing of plugins, grants or instances, and reads no environment variables.
+//!
+//! ```text
+//! exec ── master: is there a connection? else open one, under a lock ──► ssh -N -f (holds the connection)
+//!   │                                                                         ▲
+//!   ├── no terminal: mux: pass the descriptors, wait for the status ──────────┤
+//!   └── terminal:    `ssh -tt` over the same socket ──────────────────────────┘
+//! ```
+
+mod error;
+mod exec;
+mod master;
+mod mux;
+mod quote;
+mod remote;
+mod target;
+
+pub use error::{TransportError, TransportKind};
+pub use exec::OUTPUT_LIMIT;
+pub use master::SshSessions;
+
+#[cfg(test)]
+mod tests;
