@@ -241,3 +241,181 @@ pub(super) fn plain_host(host: &str) -> String {
 fn filtered<T: Ord + Clone>(set: &BTreeSet<T>, keep: impl Fn(&T) -> bool) -> BTreeSet<T> {
     set.iter().filter(|item| keep(item)).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn rights(value: serde_json::Value) -> Capabilities {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn http(host: &str, port: u16, method: &str) -> serde_json::Value {
+        json!({"http": [{"host": host, "port": port, "method": method}]})
+    }
+
+    fn some() -> Capabilities {
+        rights(json!({
+            "programs": {"named": {"podman": "/usr/bin/podman"}},
+            "http": [{"host": "*.example.com", "port": 443, "method": "GET"}],
+            "directories": {"/srv/a": "read", "/srv/b": "write"},
+            "secrets": ["TOKEN"],
+            "ssh": ["web1", "*.lab"],
+            "workdir": true,
+        }))
+    }
+
+    #[test]
+    fn survives_being_kept() {
+        let text = serde_json::to_string(&some()).unwrap();
+        assert_eq!(serde_json::from_str::<Capabilities>(&text).unwrap(), some());
+        assert!(serde_json::from_str::<Capabilities>("{\"root\":true}").is_err());
+    }
+
+    #[test]
+    fn what_is_missing() {
+        let nothing = Capabilities::default();
+        assert!(nothing.is_empty() && !some().is_empty());
+        assert!(some().missing_from(&some()).is_empty());
+        assert_eq!(some().missing_from(&nothing), some());
+        assert!(nothing.missing_from(&some()).is_empty());
+        // Each of these is part of `some()`, or is not.
+        for (requested, granted) in [
+            (
+                json!({"programs": {"named": {"podman": "/usr/bin/podman"}}}),
+                true,
+            ),
+            (
+                json!({"programs": {"named": {"podman": "/tmp/podman"}}}),
+                false,
+            ),
+            (
+                json!({"programs": {"named": {"docker": "/usr/bin/podman"}}}),
+                false,
+            ),
+            (json!({"programs": {"any": true}}), false),
+            // Nothing is asked for by what is not there.
+            (json!({"programs": {"absent": ["docker"]}}), true),
+            (http("api.example.com", 443, "GET"), true),
+            (http("a.b.example.com", 443, "GET"), true),
+            (http("*.b.example.com", 443, "GET"), true),
+            (http("*.example.com", 443, "GET"), true),
+            (http("example.com", 443, "GET"), false),
+            (http("evilexample.com", 443, "GET"), false),
+            (http("*.com", 443, "GET"), false),
+            (http("*", 443, "GET"), false),
+            (http("api.example.com", 80, "GET"), false),
+            (http("api.example.com", 443, "POST"), false),
+            (http("api.example.com", 443, "*"), false),
+            (json!({"directories": {"/srv/a": "read"}}), true),
+            (json!({"directories": {"/srv/a/b/c": "read"}}), true),
+            (json!({"directories": {"/srv/a": "write"}}), false),
+            (json!({"directories": {"/srv/ab": "read"}}), false),
+            (json!({"directories": {"/srv": "read"}}), false),
+            (json!({"directories": {"/srv/b": "read"}}), true),
+            (json!({"secrets": ["TOKEN"]}), true),
+            (json!({"secrets": ["token"]}), false),
+            (json!({"ssh": ["web1"]}), true),
+            (json!({"ssh": ["web2"]}), false),
+            (json!({"ssh": ["a.lab", "*.b.lab"]}), true),
+            (json!({"ssh": ["*"]}), false),
+            (json!({"workdir": true}), true),
+        ] {
+            let requested = rights(requested);
+            let missing = requested.missing_from(&some());
+            assert_eq!(missing.is_empty(), granted, "{requested:?}");
+            if !granted {
+                // The whole of it is missing, and granting that makes it complete.
+                assert_eq!(missing, requested);
+                assert!(requested.missing_from(&some().union(&missing)).is_empty());
+            }
+        }
+        let any = rights(json!({"programs": {"any": true}}));
+        let podman = rights(json!({"programs": {"named": {"podman": "/usr/bin/podman"}}}));
+        assert!(podman.missing_from(&any).is_empty());
+    }
+
+    #[test]
+    fn only_what_is_missing_is_missing() {
+        let more = rights(json!({
+            "programs": {"named": {"podman": "/usr/bin/podman", "tar": "/usr/bin/tar"}},
+            "ssh": ["web1", "web2"], "workdir": true,
+        }));
+        assert_eq!(
+            more.missing_from(&some()),
+            rights(json!({"programs": {"named": {"tar": "/usr/bin/tar"}}, "ssh": ["web2"]}))
+        );
+    }
+
+    #[test]
+    fn union_keeps_the_larger_right() {
+        let one = rights(json!({
+            "directories": {"/a": "read", "/b": "write"}, "programs": {"absent": ["x"]},
+        }));
+        let other = rights(json!({
+            "directories": {"/a": "write", "/b": "read"}, "programs": {"named": {"x": "/bin/x"}},
+        }));
+        let both = rights(json!({
+            "directories": {"/a": "write", "/b": "write"}, "programs": {"named": {"x": "/bin/x"}},
+        }));
+        assert_eq!(one.union(&other), both);
+        assert_eq!(other.union(&one), both);
+    }
+
+    #[test]
+    fn lookups() {
+        let granted = some();
+        assert_eq!(
+            granted.allows_program("podman"),
+            Some(Path::new("/usr/bin/podman"))
+        );
+        assert_eq!(granted.allows_program("sh"), None);
+        assert_eq!(granted.allows_program("/usr/bin/podman"), None);
+        assert_eq!(granted.allows_program(""), None);
+        let any = rights(json!({"programs": {"any": true, "named": {"tar": "/bin/tar"}}}));
+        assert_eq!(any.allows_program("tar"), Some(Path::new("/bin/tar")));
+        assert_eq!(any.allows_program("sh"), Some(Path::new("sh")));
+        assert_eq!(any.allows_program(""), None);
+
+        for (method, host, port, allowed) in [
+            ("GET", "api.example.com", 443, true),
+            ("GET", "API.Example.COM.", 443, true),
+            ("get", "api.example.com", 443, false),
+            ("GET", "example.com", 443, false),
+            ("GET", ".example.com", 443, false),
+            ("GET", "*.example.com", 443, false),
+            ("GET", "api.example.com.evil.org", 443, false),
+            ("GET", "api.example.com", 8443, false),
+            ("*", "api.example.com", 443, false),
+            ("GET", "", 443, false),
+            ("GET", "ä.example.com", 443, true),
+            ("GET", "äexample.com", 443, false),
+        ] {
+            assert_eq!(
+                granted.allows_http(method, host, port),
+                allowed,
+                "{method} {host} {port}"
+            );
+        }
+        let all = rights(http("*", 443, "*"));
+        assert!(all.allows_http("DELETE", "[::1]", 443));
+        assert!(!all.names_http_host("::1"));
+        let local = rights(http("::1", 443, "GET"));
+        assert!(local.allows_http("GET", "[::1]", 443) && local.names_http_host("[::1]"));
+
+        for (host, allowed) in [
+            ("web1", true),
+            ("Web1", false),
+            ("web2", false),
+            ("a.lab", true),
+            ("lab", false),
+            ("*.lab", false),
+            ("-oProxyCommand=x.lab", false),
+            ("", false),
+        ] {
+            assert_eq!(granted.allows_ssh(host), allowed, "{host}");
+        }
+        assert!(granted.allows_secret("TOKEN") && !granted.allows_secret("OTHER"));
+    }
+}

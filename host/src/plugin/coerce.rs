@@ -6,6 +6,8 @@ use super::text::printable_cut;
 
 /// References that are followed before giving up.
 const FARTHEST: usize = 16;
+/// Subschemas that are looked at for their types.
+const MOST: usize = 256;
 
 /// The value that `text` stands for under this schema. `root` is the whole document, for references within it; without a
 /// schema for the key the text stays text, and the caller reports the key.
@@ -13,8 +15,7 @@ pub(super) fn coerce(root: &Value, schema: Option<&Value>, text: &str) -> Result
     let Some(schema) = schema.and_then(|schema| resolve(root, schema)) else {
         return Ok(Value::from(text));
     };
-    let mut wanted = Vec::new();
-    collect_types(root, schema, &mut wanted, 0);
+    let wanted = types(root, schema);
     let mut first = None;
     for kind in &wanted {
         match as_type(root, schema, kind, text) {
@@ -44,53 +45,54 @@ fn resolve<'a>(root: &'a Value, mut schema: &'a Value) -> Option<&'a Map<String,
 }
 
 /// The types that a schema allows, the choosiest first: text takes everything, so it comes last.
-fn collect_types(root: &Value, schema: &Map<String, Value>, into: &mut Vec<String>, depth: usize) {
-    let mut add = |kind: &Value| {
-        if let Some(kind) = kind.as_str().filter(|kind| !into.iter().any(|k| k == kind)) {
-            into.push(kind.to_owned());
-        }
-    };
-    match schema.get("type") {
-        Some(Value::Array(kinds)) => kinds.iter().for_each(&mut add),
-        Some(kind) => add(kind),
-        None => {
-            for option in schema
-                .get("enum")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
-                add(&Value::from(match option {
-                    Value::Null => "null",
-                    Value::Bool(_) => "boolean",
-                    Value::Number(_) => "number",
-                    Value::String(_) => "string",
-                    Value::Array(_) => "array",
-                    Value::Object(_) => "object",
-                }));
+fn types(root: &Value, schema: &Map<String, Value>) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    let mut waiting = vec![schema];
+    // Choices of choices of choices: a schema can have more of them than there is time.
+    for _ in 0..MOST {
+        let Some(schema) = waiting.pop() else { break };
+        match schema.get("type") {
+            Some(Value::Array(kinds)) => found.extend(kinds.iter().filter_map(known)),
+            Some(kind) => found.extend(known(kind)),
+            None => {
+                let options = schema.get("enum").and_then(Value::as_array);
+                found.extend(options.into_iter().flatten().map(type_of));
+                found.extend(schema.get("const").map(type_of));
             }
         }
-    }
-    if depth < FARTHEST {
         for choice in ["anyOf", "oneOf", "allOf"] {
             let choices = schema.get(choice).and_then(Value::as_array);
-            // Choices of choices of choices: a bound on the width as well.
-            for schema in choices.into_iter().flatten().take(FARTHEST) {
-                if let Some(schema) = resolve(root, schema) {
-                    collect_types(root, schema, into, depth + FARTHEST / 4);
-                }
-            }
+            let choices = choices
+                .into_iter()
+                .flatten()
+                .take(MOST - waiting.len().min(MOST));
+            waiting.extend(choices.filter_map(|schema| resolve(root, schema)));
         }
     }
-    into.sort_by_key(|kind| match kind.as_str() {
-        "null" => 0,
-        "boolean" => 1,
-        "integer" => 2,
-        "number" => 3,
-        "object" => 4,
-        "array" => 5,
-        _ => 6,
-    });
+    found.sort_by_key(|kind| TYPES.iter().position(|known| known == kind));
+    found.dedup();
+    found
+}
+
+/// The choosiest first.
+const TYPES: [&str; 7] = [
+    "null", "boolean", "integer", "number", "object", "array", "string",
+];
+
+fn known(kind: &Value) -> Option<&'static str> {
+    let kind = kind.as_str()?;
+    TYPES.iter().find(|known| **known == kind).copied()
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
 }
 
 fn as_type(

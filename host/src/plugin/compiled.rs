@@ -293,3 +293,217 @@ fn refresh(seal: &Path) {
             .and_then(|file| file.set_modified(now));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Home {
+        guard: tempfile::TempDir,
+        cache: CompiledCache,
+    }
+
+    fn home() -> Home {
+        let guard = tempfile::tempdir().unwrap();
+        let cache = CompiledCache::open(&guard.path().join("a/compiled")).unwrap();
+        Home { guard, cache }
+    }
+
+    fn digest(n: u8) -> String {
+        digest_of(&[n])
+    }
+
+    fn files(home: &Home) -> usize {
+        fs::read_dir(&home.cache.directory).unwrap().count()
+    }
+
+    #[test]
+    fn gives_back_what_was_stored() {
+        let home = home();
+        for code in [vec![1; 100], vec![2; usize::try_from(SMALL).unwrap() + 1]] {
+            assert_eq!(home.cache.find(&digest(1), "e1"), None);
+            let stored = home.cache.store(&digest(1), "e1", &code).unwrap();
+            for _ in 0..2 {
+                assert_eq!(home.cache.find(&digest(1), "e1"), Some(stored.clone()));
+            }
+            assert_eq!(fs::read(&stored.path).unwrap(), code);
+            let mode = fs::metadata(&stored.path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0);
+            // Another engine or component is another entry.
+            assert_eq!(home.cache.find(&digest(1), "e2"), None);
+            assert_eq!(home.cache.find(&digest(2), "e1"), None);
+            home.cache.remove(&digest(1), "e1");
+            assert_eq!(files(&home), 0);
+        }
+        // Nothing outside of the directory can be named.
+        assert!(home.cache.store("../../x", "e1", b"").is_err());
+        assert!(home.cache.store(&digest(1), "../x", b"").is_err());
+        assert_eq!(home.cache.find("../../x", "e1"), None);
+    }
+
+    #[test]
+    fn damage_is_noticed_and_removed() {
+        for size in [1000, usize::try_from(SMALL).unwrap() + 1000] {
+            let code = vec![7; size];
+            let damages: [fn(&Path, &Path); 6] = [
+                |code, _| {
+                    File::options()
+                        .write(true)
+                        .open(code)
+                        .unwrap()
+                        .set_len(10)
+                        .unwrap()
+                },
+                |code, _| {
+                    let mut bytes = fs::read(code).unwrap();
+                    bytes[500] ^= 1;
+                    fs::write(code, bytes).unwrap();
+                },
+                // The same, with the time set back.
+                |code, _| {
+                    let time = fs::metadata(code).unwrap().modified().unwrap();
+                    let mut bytes = fs::read(code).unwrap();
+                    bytes[500] ^= 1;
+                    fs::write(code, bytes).unwrap();
+                    File::options()
+                        .write(true)
+                        .open(code)
+                        .unwrap()
+                        .set_modified(time)
+                        .unwrap();
+                },
+                |code, _| fs::remove_file(code).unwrap(),
+                |code, _| {
+                    fs::remove_file(code).unwrap();
+                    fs::create_dir(code).unwrap();
+                },
+                |_, seal| {
+                    let text = fs::read_to_string(seal)
+                        .unwrap()
+                        .replace("\"sha256\":\"", "\"sha256\":\"0");
+                    fs::write(seal, text).unwrap();
+                },
+            ];
+            for (at, damage) in damages.into_iter().enumerate() {
+                let home = home();
+                let stored = home.cache.store(&digest(1), "e1", &code).unwrap();
+                damage(&stored.path, &stored.path.with_extension("seal"));
+                // A large file whose seal alone was changed is still the file that was sealed.
+                let expected = (at == 5 && size > 1000).then(|| stored.clone());
+                assert_eq!(home.cache.find(&digest(1), "e1"), expected, "{at} {size}");
+                if expected.is_none() {
+                    assert!(!stored.path.with_extension("seal").exists());
+                }
+            }
+            for seal in ["", "{}", "null", &"[".repeat(10_000)] {
+                let home = home();
+                let stored = home.cache.store(&digest(1), "e1", &code).unwrap();
+                fs::write(stored.path.with_extension("seal"), seal).unwrap();
+                assert_eq!(home.cache.find(&digest(1), "e1"), None);
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_bytes_in_another_file_are_sealed_again() {
+        let home = home();
+        let code = vec![7; usize::try_from(SMALL).unwrap() + 1];
+        let stored = home.cache.store(&digest(1), "e1", &code).unwrap();
+        let copy = stored.path.with_extension("copy");
+        fs::copy(&stored.path, &copy).unwrap();
+        fs::rename(&copy, &stored.path).unwrap();
+        let seal = || fs::read(stored.path.with_extension("seal")).unwrap();
+        let before = seal();
+        assert!(home.cache.find(&digest(1), "e1").is_some());
+        assert_ne!(seal(), before);
+    }
+
+    #[test]
+    fn a_directory_of_others_is_refused() {
+        let home = home();
+        let directory = home.guard.path().join("shared");
+        fs::create_dir(&directory).unwrap();
+        for (mode, good) in [
+            (0o700, true),
+            (0o755, true),
+            (0o775, false),
+            (0o777, false),
+            (0o702, false),
+        ] {
+            fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).unwrap();
+            let opened = CompiledCache::open(&directory);
+            assert_eq!(opened.is_ok(), good, "{mode:o}");
+            if let Err(error) = opened {
+                assert_eq!(error.kind, LoadErrorKind::Tampered);
+                assert!(error.hint.unwrap().contains("chmod 700"));
+            }
+        }
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+        // A link may be changed to lead elsewhere.
+        let link = home.guard.path().join("link");
+        std::os::unix::fs::symlink(&directory, &link).unwrap();
+        assert!(CompiledCache::open(&link).is_err());
+        let file = home.guard.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(CompiledCache::open(&file).is_err());
+        let made = fs::metadata(&home.cache.directory).unwrap();
+        assert_eq!(made.permissions().mode() & 0o777, 0o700);
+        // Only root can give a directory away.
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&directory, Some(12345), None).unwrap();
+            let error = CompiledCache::open(&directory).unwrap_err();
+            assert!(error.to_string().contains("belongs to another user"));
+        }
+    }
+
+    #[test]
+    fn old_code_makes_room() {
+        let home = home();
+        let start = SystemTime::now();
+        for n in 0..4_u8 {
+            let stored = home.cache.store(&digest(n), "e1", &[n; 100]).unwrap();
+            let age = Duration::from_secs(u64::from(n) * 3600);
+            let seal = File::options()
+                .write(true)
+                .open(stored.path.with_extension("seal"));
+            seal.unwrap().set_modified(start - age).unwrap();
+        }
+        let there = || -> Vec<u8> {
+            (0..4)
+                .filter(|n| home.cache.find(&digest(*n), "e1").is_some())
+                .collect()
+        };
+        home.cache
+            .prune(start, Duration::from_secs(2 * 3600 + 60), 10_000);
+        assert_eq!(there(), [0, 1, 2]);
+        home.cache.prune(start, OLDEST, 250);
+        assert_eq!(there(), [0, 1]);
+        assert_eq!(files(&home), 4);
+        // What a crash left is removed when it is old enough to be nobody's work in progress.
+        fs::write(home.cache.directory.join(".new-x"), "").unwrap();
+        home.cache.prune(start, OLDEST, 250);
+        assert_eq!(files(&home), 5);
+        home.cache.prune(start + 2 * FRESH, OLDEST, 250);
+        assert_eq!(there(), [0, 1]);
+        assert_eq!(files(&home), 4);
+    }
+
+    #[test]
+    fn use_is_noted_once_a_day() {
+        let home = home();
+        let stored = home.cache.store(&digest(1), "e1", b"code").unwrap();
+        let seal = stored.path.with_extension("seal");
+        let long_ago = SystemTime::now() - 5 * FRESH;
+        File::options()
+            .write(true)
+            .open(&seal)
+            .unwrap()
+            .set_modified(long_ago)
+            .unwrap();
+        assert!(home.cache.find(&digest(1), "e1").is_some());
+        let noted = fs::metadata(&seal).unwrap().modified().unwrap();
+        assert!(noted > long_ago + 4 * FRESH);
+        assert!(home.cache.find(&digest(1), "e1").is_some());
+        assert_eq!(fs::metadata(&seal).unwrap().modified().unwrap(), noted);
+    }
+}

@@ -172,3 +172,92 @@ impl Capabilities {
         rules
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn rights(value: serde_json::Value) -> Capabilities {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn http(host: &str, port: u16, method: &str) -> serde_json::Value {
+        json!({"host": host, "port": port, "method": method})
+    }
+
+    #[test]
+    fn explains_what_it_means() {
+        let all = rights(json!({
+            "programs": {"named": {"podman": "/usr/bin/podman"}, "absent": ["docker"]},
+            "http": [
+                http("api.example.com", 443, "GET"), http("api.example.com", 443, "POST"),
+                http("api.example.com", 8443, "GET"), http("api.example.com", 8443, "POST"),
+                http("*.example.org", 443, "GET"), http("*", 80, "*"),
+            ],
+            "directories": {"/srv/a": "read", "/srv/b": "write"},
+            "secrets": ["TOKEN"],
+            "ssh": ["web1", "*.lab", "*"],
+            "workdir": true,
+        }));
+        assert_eq!(
+            all.explain(),
+            [
+                "start `/usr/bin/podman` as you, with any arguments: it can do whatever podman can",
+                "read every file under `/srv/a` that you can read",
+                "read, change, create and delete files under `/srv/b`, as far as you can",
+                "log in to any host with your ssh configuration and keys, and run any command there",
+                "log in to every host below `lab` with your ssh configuration and keys, and run any command there",
+                "log in to `web1` with your ssh configuration and keys, and run any command there",
+                "send any requests to any host on the internet (port 80): it can read and change what is there, and pass on what it knows",
+                "send GET requests to every host below `example.org` (port 443): it can read what is there, and pass on what it knows",
+                "send GET, POST requests to `api.example.com` (ports 443, 8443): it can read and change what is there, and pass on what it knows",
+                "read your secret `TOKEN`, and use it wherever it may connect to",
+                "know the path of a private directory that each instance gets and that is deleted with it",
+            ]
+        );
+        assert_eq!(
+            rights(json!({"programs": {"any": true, "named": {"a": "/a"}}})).explain(),
+            ["start any program as you, with any arguments: it can do whatever you can do"]
+        );
+        assert!(Capabilities::default().explain().is_empty());
+    }
+
+    #[test]
+    fn shows_what_changed() {
+        let old = rights(json!({
+            "programs": {"named": {"podman": "/usr/bin/podman"}},
+            "ssh": ["web1"], "directories": {"/srv": "read"},
+        }));
+        let new = rights(json!({
+            "programs": {"named": {"podman": "/opt/podman", "tar": "/bin/tar"}},
+            "ssh": ["web1"], "directories": {"/srv": "write"},
+            "http": [http("a.org", 443, "GET")], "workdir": true,
+        }));
+        assert_eq!(
+            new.diff(&old),
+            [
+                "- directory /srv (read)",
+                "+ directory /srv (write)",
+                "+ http GET a.org:443",
+                "+ program podman (/opt/podman)",
+                "- program podman (/usr/bin/podman)",
+                "+ program tar (/bin/tar)",
+                "+ workdir",
+            ]
+        );
+        assert!(new.diff(&new).is_empty());
+    }
+
+    #[test]
+    fn nothing_of_it_is_obeyed_by_a_terminal() {
+        let bad = "a\u{1b}[2Jb\n";
+        let all = rights(json!({
+            "programs": {"named": {(bad): (format!("/{bad}"))}}, "directories": {(format!("/{bad}")): "read"},
+            "http": [http(bad, 1, bad)], "secrets": [bad], "ssh": [bad, format!("*.{bad}")],
+        }));
+        let lines = [all.explain(), all.diff(&Capabilities::default())].concat();
+        assert_eq!(lines.len(), 12);
+        assert!(lines.iter().all(|line| !line.contains(char::is_control)));
+    }
+}

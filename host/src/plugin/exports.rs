@@ -133,3 +133,138 @@ fn exported(exports: &BTreeSet<String>) -> String {
         format!("; it exports {}", names.join(", "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::fixtures::MANIFEST;
+
+    fn run(kind: &str, imports: &[&str], exports: &[&str]) -> Result<Optional, String> {
+        let manifest = MANIFEST.replace("provider", kind);
+        let manifest = Manifest::parse(manifest.as_bytes()).unwrap();
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let shape = Shape {
+            imports: names(imports),
+            exports: names(exports),
+            ..Shape::default()
+        };
+        check("x.wasm", &manifest, &shape)
+            .map_err(|error| format!("{error} ({})", error.hint.clone().unwrap_or_default()))
+    }
+
+    #[test]
+    fn finds_what_is_optional() {
+        let all = [
+            "runner:plugin/provider@0.1.0",
+            "runner:plugin/liveness@0.1.0",
+            "runner:plugin/inventory@0.1.7",
+            "runner:plugin/facts@0.1.0",
+            "runner:plugin/power@0.1.0",
+            "runner:plugin/signals@0.1.0",
+            "example:other/power@9.0.0",
+        ];
+        let everything = Optional {
+            liveness: true,
+            inventory: true,
+            facts: true,
+            power: true,
+            signals: true,
+        };
+        assert_eq!(run("provider", &[], &all), Ok(everything));
+        assert_eq!(run("provider", &[], &all[..1]), Ok(Optional::default()));
+        let foreign = [all[0], "example:other/power@0.1.0"];
+        assert_eq!(run("provider", &[], &foreign), Ok(Optional::default()));
+        let hook = ["runner:plugin/hook@0.1.0"];
+        assert_eq!(run("hook", &[], &hook), Ok(Optional::default()));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let provider = "runner:plugin/provider@0.1.0";
+        for (kind, imports, exports, said) in [
+            (
+                "provider",
+                &[][..],
+                &["runner:plugin/provider@0.2.0"][..],
+                "built for version 0.2.0 of the plugin contract (`runner:plugin/provider@0.2.0`), this `runner` speaks 0.1.0",
+            ),
+            (
+                "provider",
+                &["runner:plugin/process@1.0.0"],
+                &[provider],
+                "built for version 1.0.0",
+            ),
+            (
+                "provider",
+                &[],
+                &["runner:plugin/provider"],
+                "built for version (none)",
+            ),
+            (
+                "provider",
+                &[],
+                &["runner:plugin/provider@0.1.0-rc.1"],
+                "built for version 0.1.0-rc.1",
+            ),
+            (
+                "hook",
+                &[],
+                &[provider],
+                "does not export `runner:plugin/hook@0.1.0`; it exports `runner:plugin/provider@0.1.0`",
+            ),
+            (
+                "provider",
+                &[],
+                &[],
+                "it exports nothing (build it for the world `runner:plugin/provider-plugin`)",
+            ),
+            (
+                "provider",
+                &["wasi:http/types@0.3.0"],
+                &[provider],
+                "build it with `--sync`",
+            ),
+            (
+                "provider",
+                &["runner:plugin/\u{1b}[2J@7"],
+                &[],
+                "\\u{1b}[2J",
+            ),
+        ] {
+            let error = run(kind, imports, exports).unwrap_err();
+            assert!(error.contains(said), "{error}");
+            assert!(!error.contains('\u{1b}'));
+        }
+    }
+
+    #[test]
+    fn versions_are_compatible_as_in_cargo() {
+        let v = |text| Version::parse(text).unwrap();
+        for (one, other, fits) in [
+            ("0.1.0", "0.1.9", true),
+            ("0.1.9", "0.1.0", true),
+            ("0.1.0", "0.2.0", false),
+            ("0.1.0", "1.1.0", false),
+            ("1.0.0", "1.9.0", true),
+            ("1.0.0", "2.0.0", false),
+            ("0.0.1", "0.0.2", false),
+        ] {
+            assert_eq!(v(one).compatible(v(other)), fits, "{one} {other}");
+        }
+        for bad in [
+            "",
+            "1",
+            "1.2",
+            "1.2.3.4",
+            "1.2.+3",
+            "1.2.x",
+            "1.2.99999999999999999999",
+        ] {
+            assert_eq!(Version::parse(bad), None, "{bad}");
+        }
+        assert_eq!(
+            OURS_TEXT,
+            format!("{}.{}.{}", OURS.major, OURS.minor, OURS.patch)
+        );
+    }
+}

@@ -168,3 +168,184 @@ fn is_version(text: &str) -> bool {
         && words(pre)
         && words(build)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parse(changes: Value) -> Result<Manifest, String> {
+        let mut manifest = json!({"name": "test", "version": "1.0.0", "kind": "provider"});
+        for (key, value) in changes.as_object().unwrap() {
+            manifest[key] = value.clone();
+        }
+        Manifest::parse(manifest.to_string().as_bytes())
+    }
+
+    #[test]
+    fn reads_everything() {
+        let manifest = parse(json!({
+            "description": "  Makes things.\n",
+            "config": {"type": "object", "properties": {"hosts": {"type": "array"}}},
+            "requests": {
+                "programs": ["podman", "*"], "secrets": ["TOKEN"], "ssh": ["{hosts}"],
+                "http": [{"host": "api.example.com"}],
+                "directories": [{"path": "/srv", "write": true}], "workdir": true,
+            },
+            "maximum": {"count-of": "hosts"},
+        }))
+        .unwrap();
+        assert_eq!(manifest.description, "Makes things.");
+        assert_eq!(
+            manifest.requests.http[0].ports,
+            [super::super::Port::Number(443)]
+        );
+        assert_eq!(manifest.requests.http[0].methods, ["GET"]);
+        let config = |value: Value| value.as_object().unwrap().clone();
+        let two = config(json!({"hosts": ["a", "b"]}));
+        assert_eq!(manifest.default_maximum(&two), Limit::At(2));
+        assert_eq!(manifest.default_maximum(&Config::new()), Limit::At(0));
+        // What it says survives being written again.
+        let again = serde_json::to_vec(&manifest).unwrap();
+        assert_eq!(Manifest::parse(&again).unwrap(), manifest);
+    }
+
+    #[test]
+    fn the_default_maximum() {
+        let maximum = |value| parse(value).unwrap().default_maximum(&Config::new());
+        assert_eq!(maximum(json!({})), Limit::Unlimited);
+        assert_eq!(
+            maximum(json!({"maximum": {"default": 0}})),
+            Limit::Unlimited
+        );
+        assert_eq!(maximum(json!({"maximum": {"default": 3}})), Limit::At(3));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_harmless() {
+        let long = "x".repeat(1 << 20);
+        for (changes, said) in [
+            (
+                json!({"name": "../../etc/passwd"}),
+                "`../../etc/passwd` is no plugin name",
+            ),
+            (json!({"name": ".."}), "`..` is no plugin name"),
+            (json!({"name": ""}), "`` is no plugin name"),
+            (json!({"name": "Test"}), "is no plugin name"),
+            (
+                json!({"name": "a\u{1b}[31m"}),
+                "`a\\u{1b}[31m` is no plugin name",
+            ),
+            (json!({"name": long}), "is no plugin name"),
+            (json!({"version": "1"}), "`1` is no version"),
+            (json!({"version": long}), "is no version"),
+            (json!({"version": "1.0.0\n"}), "`1.0.0\\n` is no version"),
+            (
+                json!({"kind": "virus"}),
+                "unknown variant `virus`, expected `provider` or `hook`",
+            ),
+            (json!({"extra\u{1b}": 1}), "unknown field `extra\\u{1b}`"),
+            (json!({"requests": {"root": true}}), "unknown field `root`"),
+            (json!({"requests": {"programs": "x"}}), "invalid type"),
+            (
+                json!({"requests": {"ssh": ["{hosts}"]}}),
+                "refers to the configuration key `hosts`",
+            ),
+            (
+                json!({"requests": {"ssh": ["{hosts"]}}),
+                "has a brace without its other half",
+            ),
+            (
+                json!({"requests": {"ssh": ["}"]}}),
+                "has a brace without its other half",
+            ),
+            (
+                json!({"requests": {"ssh": ["{}"]}}),
+                "has a brace without its other half",
+            ),
+            (
+                json!({"requests": {"http": [{"host": "a", "ports": []}]}}),
+                "needs at least one port",
+            ),
+            (
+                json!({"requests": {"http": [{"host": "a", "ports": [70000]}]}}),
+                "expected a port number",
+            ),
+            (
+                json!({"config": {"type": "array"}}),
+                "must have the type `object`",
+            ),
+            (
+                json!({"config": {"properties": []}}),
+                "`config.properties` must be an object",
+            ),
+            (json!({"config": []}), "invalid type"),
+            (
+                json!({"maximum": {"count-of": "hosts"}}),
+                "`maximum` refers to",
+            ),
+            (json!({"maximum": {"default": -1}}), "invalid value"),
+        ] {
+            let error = parse(changes).unwrap_err();
+            assert!(error.starts_with("the manifest is wrong: "), "{error}");
+            assert!(error.contains(said), "{error}");
+            assert!(error.len() < 1000 && !error.contains(char::is_control));
+        }
+        for json in [
+            "",
+            "null",
+            "[]",
+            "{",
+            "\u{0}",
+            "{\"name\":\"a\"}",
+            &"[".repeat(200_000),
+        ] {
+            assert!(Manifest::parse(json.as_bytes()).is_err());
+        }
+        let twice = r#"{"name":"a","name":"b","version":"1.0.0","kind":"hook"}"#;
+        assert!(
+            Manifest::parse(twice.as_bytes())
+                .unwrap_err()
+                .contains("duplicate field")
+        );
+    }
+
+    #[test]
+    fn descriptions_are_escaped_and_cut() {
+        let manifest = parse(json!({"description": "\u{1b}]0;owned\u{7}hello\u{202e}"})).unwrap();
+        assert_eq!(manifest.description, "\\u{1b}]0;owned\\u{7}hello\\u{202e}");
+        let manifest = parse(json!({"description": "\u{1b}".repeat(100_000)})).unwrap();
+        assert_eq!(
+            manifest.description.len(),
+            DESCRIPTION * "\\u{1b}".len() + "…".len()
+        );
+    }
+
+    #[test]
+    fn grammar() {
+        for good in ["a", "local", "my-plugin-2", &"x".repeat(64)] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in [
+            "",
+            "-a",
+            "2a",
+            "A",
+            "a_b",
+            "a.b",
+            "a/b",
+            "ä",
+            &"x".repeat(65),
+        ] {
+            assert!(!is_name(bad), "{bad}");
+        }
+        for good in ["0.1.0", "1.2.3-beta.1", "1.2.3+build-7", "1.2.3-a-b+c"] {
+            assert!(is_version(good), "{good}");
+        }
+        for bad in [
+            "", "1.2", "1.2.3.4", "v1.2.3", "1.2.3-", "1.2.3+", "1..3", "1.2.3 ", "1.2.3-ä",
+        ] {
+            assert!(!is_version(bad), "{bad}");
+        }
+    }
+}

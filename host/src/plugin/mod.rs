@@ -11,11 +11,14 @@ mod consent;
 mod embedded;
 mod error;
 mod exports;
+#[cfg(test)]
+mod fixtures;
 mod limits_config;
 mod locate;
 mod manifest;
 mod requests;
 mod schema;
+mod schema_bounds;
 mod sections;
 mod text;
 

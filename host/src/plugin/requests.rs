@@ -152,6 +152,8 @@ struct Filled {
     text: String,
     /// The configuration keys that it took values from.
     keys: Vec<String>,
+    /// The manifest itself wrote a pattern here: `*`, or something that begins with `*.`.
+    pattern: bool,
 }
 
 impl Filled {
@@ -161,10 +163,6 @@ impl Filled {
             Some(key) => key.clone(),
             None => "requests".to_owned(),
         }
-    }
-
-    fn configured(&self) -> bool {
-        !self.keys.is_empty()
     }
 }
 
@@ -179,7 +177,7 @@ impl Resolver<'_> {
         let mut programs = Programs::default();
         for filled in self.fill_all(templates) {
             let name = filled.text.clone();
-            if name == "*" && !filled.configured() {
+            if name == "*" && filled.pattern {
                 programs.any = true;
             } else if name.is_empty() || name.contains('\0') || !plain_program(&name) {
                 self.problem(&filled, "must be a program's name or absolute path");
@@ -200,7 +198,7 @@ impl Resolver<'_> {
                 .into_iter()
                 .filter_map(|filled| {
                     let host = plain_host(&filled.text);
-                    let good = is_host_pattern(&host, filled.configured());
+                    let good = is_host_pattern(&host, filled.pattern);
                     if !good {
                         self.problem(&filled, "must be a host name, without scheme or path");
                     }
@@ -226,7 +224,7 @@ impl Resolver<'_> {
                 .into_iter()
                 .filter_map(|filled| {
                     let method = filled.text.to_ascii_uppercase();
-                    let good = (method == "*" && !filled.configured())
+                    let good = (method == "*" && filled.pattern)
                         || (!method.is_empty()
                             && method.len() <= 32
                             && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-'));
@@ -297,7 +295,7 @@ impl Resolver<'_> {
         let mut rights = BTreeSet::new();
         for filled in self.fill_all(templates) {
             let host = ssh_host(&filled.text);
-            if is_host_pattern(host, filled.configured()) {
+            if is_host_pattern(host, filled.pattern) {
                 rights.insert(host.to_owned());
             } else {
                 self.problem(
@@ -318,7 +316,10 @@ impl Resolver<'_> {
 
     /// Every combination of the values that the placeholders stand for.
     fn fill(&mut self, template: &str) -> Vec<Filled> {
-        let mut all = vec![Filled::default()];
+        let mut all = vec![Filled {
+            pattern: template == "*" || template.starts_with("*."),
+            ..Filled::default()
+        }];
         // `check` has seen that it parses.
         for piece in pieces(template).unwrap_or_default() {
             match piece {
@@ -470,12 +471,12 @@ fn ssh_host(target: &str) -> &str {
 }
 
 /// A host, or where patterns are allowed `*` and `*.domain`.
-fn is_host_pattern(host: &str, configured: bool) -> bool {
+fn is_host_pattern(host: &str, pattern: bool) -> bool {
     if host == "*" {
-        return !configured;
+        return pattern;
     }
     let name = match host.strip_prefix("*.") {
-        Some(_) if configured => return false,
+        Some(_) if !pattern => return false,
         Some(domain) => domain,
         None => host,
     };
@@ -485,4 +486,269 @@ fn is_host_pattern(host: &str, configured: bool) -> bool {
         && name
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'%'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    fn requested(requests: Value, config: Value, path: &str) -> Result<Capabilities, Vec<String>> {
+        let keys = config.as_object().unwrap().keys();
+        let properties: Config = keys.map(|key| (key.clone(), json!({}))).collect();
+        let manifest = json!({
+            "name": "test", "version": "1.0.0", "kind": "provider", "requests": requests,
+            "config": {"properties": properties},
+        });
+        let manifest = Manifest::parse(manifest.to_string().as_bytes()).unwrap();
+        manifest
+            .requested(config.as_object().unwrap(), OsStr::new(path))
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    }
+
+    fn ssh(requests: &[&str], config: Value) -> Result<Vec<String>, Vec<String>> {
+        requested(json!({"ssh": requests}), config, "").map(|all| all.ssh.into_iter().collect())
+    }
+
+    #[test]
+    fn placeholders_stand_for_values() {
+        for (requests, config, hosts) in [
+            (
+                &["{hosts}"][..],
+                json!({"hosts": ["b", "a"]}),
+                &["a", "b"][..],
+            ),
+            (&["{hosts}"], json!({"hosts": "a"}), &["a"]),
+            (&["{hosts}"], json!({"hosts": []}), &[]),
+            (&["{hosts}"], json!({"hosts": null}), &[]),
+            (
+                &["{a}{b}.x"],
+                json!({"a": ["p", "q"], "b": [1, 2]}),
+                &["p1.x", "p2.x", "q1.x", "q2.x"],
+            ),
+            (&["*", "*.lab"], json!({}), &["*", "*.lab"]),
+            (&["*.{domain}"], json!({"domain": "a.org"}), &["*.a.org"]),
+            (
+                &["{h}"],
+                json!({"h": ["me@web:22", "me@[::1]:22", "::2", "ssh://me@x", "h:1"]}),
+                &["::1", "::2", "h", "web", "x"],
+            ),
+        ] {
+            assert_eq!(ssh(requests, config).unwrap(), hosts);
+        }
+    }
+
+    #[test]
+    fn values_are_not_patterns_and_problems_name_their_key() {
+        for (host, said) in [
+            (
+                json!("*"),
+                "must be a host name or an alias of the ssh configuration, not `*`",
+            ),
+            (json!("*.lab"), "not `*.lab`"),
+            (
+                json!("-oProxyCommand=reboot"),
+                "not `-oProxyCommand=reboot`",
+            ),
+            (json!("a b"), "not `a b`"),
+            (json!("x.*"), "not `x.*`"),
+            (json!(""), "not ``"),
+            (json!("a\u{1b}"), "not `a\\u{1b}`"),
+            (
+                json!({"a": 1}),
+                "must be a text, a number or a list of these",
+            ),
+            (
+                json!([["a"]]),
+                "must be a text, a number or a list of these",
+            ),
+        ] {
+            let problems = ssh(&["{hosts}"], json!({"hosts": host})).unwrap_err();
+            assert_eq!(problems.len(), 1);
+            assert!(problems[0].starts_with("`hosts`: "), "{problems:?}");
+            assert!(problems[0].contains(said), "{problems:?}");
+        }
+        assert!(ssh(&["*{x}"], json!({"x": ""})).is_err());
+        assert!(
+            ssh(&["*.{x}"], json!({"x": ["", "*", "*.a"]}))
+                .unwrap_err()
+                .len()
+                == 3
+        );
+        let many = vec!["a"; 100];
+        let config = json!({"a": many.clone(), "b": many});
+        assert!(ssh(&["{a}{b}"], config).unwrap_err()[0].contains("more than 4096 rights"));
+    }
+
+    #[test]
+    fn http_rules_become_single_rights() {
+        let all = requested(
+            json!({"http": [
+                {"host": "API.example.com.", "ports": [443, "{port}"], "methods": ["get", "POST"]},
+                {"host": "*.example.org"},
+            ]}),
+            json!({"port": 8443}),
+            "",
+        )
+        .unwrap();
+        let shown: Vec<_> = all
+            .http
+            .iter()
+            .map(|right| format!("{} {}:{}", right.method, right.host, right.port))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "GET *.example.org:443",
+                "GET api.example.com:443",
+                "POST api.example.com:443",
+                "GET api.example.com:8443",
+                "POST api.example.com:8443",
+            ]
+        );
+        for (rule, config, said) in [
+            (
+                json!({"host": "https://a"}),
+                json!({}),
+                "`requests`: must be a host name, without scheme or path",
+            ),
+            (
+                json!({"host": "{h}"}),
+                json!({"h": "*"}),
+                "`h`: must be a host name",
+            ),
+            (
+                json!({"host": "a", "ports": ["{p}"]}),
+                json!({"p": "http"}),
+                "`p`: must be a port number, not `http`",
+            ),
+            (
+                json!({"host": "a", "methods": ["GET\r\n"]}),
+                json!({}),
+                "must be an HTTP method such as `GET`",
+            ),
+            (
+                json!({"host": "a", "methods": ["{m}"]}),
+                json!({"m": "*"}),
+                "`m`: must be an HTTP method",
+            ),
+        ] {
+            let problems = requested(json!({"http": [rule]}), config, "").unwrap_err();
+            assert!(
+                problems[0].starts_with(said) || problems[0].contains(said),
+                "{problems:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn programs_are_found_once_and_for_all() {
+        let home = tempfile::tempdir().unwrap();
+        let home_path = home.path().canonicalize().unwrap();
+        let make = |name: &str, mode: u32| {
+            let path = home_path.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "#!/bin/sh\n").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            path
+        };
+        make("first/tool", 0o644);
+        let tool = make("second/tool", 0o755);
+        make("third/tool", 0o755);
+        fs::create_dir(home_path.join("first/folder")).unwrap();
+        symlink(&tool, home_path.join("first/alias")).unwrap();
+        symlink("nowhere", home_path.join("first/broken")).unwrap();
+        let path = ["first", "second", "third"]
+            .map(|name| home_path.join(name).display().to_string())
+            .join(":");
+        let path = format!("relative:.::{path}");
+        let absolute = tool.to_str().unwrap();
+        let programs = requested(
+            json!({"programs": ["tool", "alias", "broken", "folder", "nosuch", absolute, "{extra}"]}),
+            json!({"extra": ["tool"]}),
+            &path,
+        )
+        .unwrap()
+        .programs;
+        assert!(!programs.any);
+        let expected: BTreeMap<String, PathBuf> = ["tool", "alias", absolute]
+            .iter()
+            .map(|name| ((*name).to_owned(), tool.clone()))
+            .collect();
+        assert_eq!(programs.named, expected);
+        assert_eq!(
+            programs.absent.into_iter().collect::<Vec<_>>(),
+            ["broken", "folder", "nosuch"]
+        );
+
+        let any = requested(json!({"programs": ["*", "nosuch"]}), json!({}), "").unwrap();
+        assert!(any.programs.any);
+        for bad in ["*", "../x", "./x", "a/b", "", "a*", "a\u{0}b"] {
+            let problems = requested(json!({"programs": ["{p}"]}), json!({"p": bad}), &path);
+            assert!(problems.unwrap_err()[0].starts_with("`p`: must be a program's name"));
+        }
+    }
+
+    #[test]
+    fn directories_are_resolved() {
+        let home = tempfile::tempdir().unwrap();
+        let home_path = home.path().canonicalize().unwrap();
+        let real = home_path.join("real");
+        fs::create_dir(&real).unwrap();
+        fs::write(home_path.join("file"), "").unwrap();
+        symlink("real", home_path.join("link")).unwrap();
+        let path = |name: &str| home_path.join(name).to_str().unwrap().to_owned();
+        let all = requested(
+            json!({"directories": [
+                {"path": path("real")}, {"path": path("link/../link"), "write": true}, {"path": "{none}"},
+            ]}),
+            json!({"none": null}),
+            "",
+        )
+        .unwrap();
+        assert_eq!(
+            all.directories,
+            BTreeMap::from([(real, DirectoryAccess::Write)])
+        );
+        for (bad, said) in [
+            (
+                "relative".to_owned(),
+                "must be an absolute path, not `relative`",
+            ),
+            ("~/x".to_owned(), "must be an absolute path"),
+            (path("file"), "must be a directory, not"),
+            (
+                path("nosuch"),
+                "must be a directory that exists (No such file",
+            ),
+        ] {
+            let problems = requested(
+                json!({"directories": [{"path": "{d}"}]}),
+                json!({"d": bad}),
+                "",
+            );
+            let problems = problems.unwrap_err();
+            assert!(
+                problems[0].starts_with(&format!("`d`: {said}")),
+                "{problems:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn secrets_have_a_grammar() {
+        let all = requested(
+            json!({"secrets": ["TOKEN", "{s}"]}),
+            json!({"s": "a.b-c_1"}),
+            "",
+        );
+        assert_eq!(
+            all.unwrap().secrets.into_iter().collect::<Vec<_>>(),
+            ["TOKEN", "a.b-c_1"]
+        );
+        for bad in ["", "*", "../x", "a b", "a\n"] {
+            assert!(requested(json!({"secrets": ["{s}"]}), json!({"s": bad}), "").is_err());
+        }
+    }
 }

@@ -7,11 +7,12 @@
 use std::fmt;
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use jsonschema::{PatternOptions, ValidationError, Validator};
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use super::coerce::coerce;
 use super::manifest::{Config, Manifest};
+use super::schema_bounds;
 use super::text::printable_cut;
 
 /// How alike two words are that are taken for the same (Jaro-Winkler, 0 to 1).
@@ -100,10 +101,6 @@ impl Manifest {
     }
 
     fn validator(&self) -> Result<Validator, ConfigProblem> {
-        let mut schema = self.config.clone();
-        schema
-            .entry("type")
-            .or_insert_with(|| Value::from("object"));
         let broken = |what: String| ConfigProblem {
             key: String::new(),
             message: format!(
@@ -114,10 +111,26 @@ impl Manifest {
             ),
             suggestion: None,
         };
+        let mut schema = self.config.clone();
+        schema
+            .entry("type")
+            .or_insert_with(|| Value::from("object"));
+        if let Some(dialect) = schema.shift_remove("$schema")
+            && !dialect
+                .as_str()
+                .is_some_and(|uri| uri.contains("://json-schema.org/"))
+        {
+            return Err(broken(format!("`$schema` {dialect} is not known here")));
+        }
+        // What it calls itself does not matter: nothing refers to it from outside.
+        schema.shift_remove("$id");
+        let schema = Value::Object(schema);
+        schema_bounds::check(&schema).map_err(broken)?;
         jsonschema::options()
+            .with_draft(Draft::Draft202012)
             // A pattern of the default engine can take for ever.
-            .with_pattern_options(PatternOptions::regex().size_limit(1 << 20))
-            .build(&Value::Object(schema))
+            .with_pattern_options(PatternOptions::regex().size_limit(256 << 10))
+            .build(&schema)
             .map_err(|error| broken(error.to_string()))
     }
 
@@ -361,5 +374,278 @@ fn join(key: &str, below: &str) -> String {
         below.to_owned()
     } else {
         format!("{key}.{below}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn manifest(schema: Value) -> Manifest {
+        let json = json!({
+            "name": "test", "version": "1.0.0", "kind": "provider", "config": schema,
+        });
+        Manifest::parse(json.to_string().as_bytes()).unwrap()
+    }
+
+    fn rich() -> Manifest {
+        manifest(json!({
+            "type": "object",
+            "properties": {
+                "image": {"type": "string", "minLength": 1, "description": "What to start"},
+                "cpus": {"type": "integer", "minimum": 1, "maximum": 64, "default": 2},
+                "share": {"type": "number"},
+                "privileged": {"type": "boolean", "default": false},
+                "hosts": {"type": "array", "items": {"type": "string"}},
+                "ports": {"type": "array", "items": {"type": "integer"}},
+                "network": {"enum": ["none", "bridge"], "default": "none"},
+                "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+                "either": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
+                "nested": {
+                    "type": "object", "additionalProperties": false,
+                    "properties": {"deep": {"type": "integer", "default": 7}, "size": {"$ref": "#/$defs/size"}},
+                },
+                "size": {"$ref": "#/$defs/size"},
+                "name": {"type": "string", "pattern": "^[a-z]+$"},
+                "untyped": {},
+            },
+            "required": ["image"],
+            "$defs": {"size": {"type": "integer"}},
+        }))
+    }
+
+    fn map(value: Value) -> Config {
+        value.as_object().unwrap().clone()
+    }
+
+    fn with(options: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+        let mut all = vec![("image".to_owned(), "debian".to_owned())];
+        all.extend(
+            options
+                .iter()
+                .map(|(key, text)| ((*key).to_owned(), (*text).to_owned())),
+        );
+        rich()
+            .configure(&Config::new(), &all)
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn fills_in_defaults() {
+        let config = map(json!({"image": "x", "nested": {}}));
+        assert_eq!(
+            Value::from(rich().configure(&config, &[]).unwrap()),
+            json!({"image": "x", "nested": {"deep": 7}, "cpus": 2, "privileged": false, "network": "none"})
+        );
+    }
+
+    #[test]
+    fn options_become_what_the_schema_wants() {
+        for (key, text, value) in [
+            ("cpus", "8", json!(8)),
+            ("share", "0.5", json!(0.5)),
+            ("share", "2", json!(2)),
+            ("privileged", "true", json!(true)),
+            ("hosts", "a, b,c", json!(["a", "b", "c"])),
+            ("hosts", "", json!([])),
+            ("hosts", "[\"a,b\"]", json!(["a,b"])),
+            ("hosts", "[::1],[::2]", json!(["[::1]", "[::2]"])),
+            ("hosts", "5", json!(["5"])),
+            ("ports", "1,2", json!([1, 2])),
+            ("labels", "{\"a\":\"b\"}", json!({"a": "b"})),
+            ("either", "5", json!(5)),
+            ("either", "x", json!("x")),
+            ("size", "5", json!(5)),
+            ("name", "true", json!("true")),
+            ("untyped", "5", json!(5)),
+            ("untyped", "five", json!("five")),
+            ("image", "a=b,c", json!("a=b,c")),
+        ] {
+            assert_eq!(with(&[(key, text)]).unwrap()[key], value, "{key}={text}");
+        }
+        // Given again: lists add up, for the rest the last one counts. Both win over the configuration.
+        let twice = with(&[("hosts", "a"), ("hosts", "b"), ("cpus", "3"), ("cpus", "4")]).unwrap();
+        assert_eq!(
+            (&twice["hosts"], &twice["cpus"]),
+            (&json!(["a", "b"]), &json!(4))
+        );
+        let options = [("hosts".to_owned(), "b".to_owned())];
+        let config = map(json!({"image": "x", "hosts": ["a"]}));
+        assert_eq!(
+            rich().configure(&config, &options).unwrap()["hosts"],
+            json!(["b"])
+        );
+    }
+
+    #[test]
+    fn every_problem_is_said_with_its_key() {
+        let config = map(json!({
+            "cpu": 1, "cpus": 0, "hosts": ["a", 5], "network": "brigde", "labels": {"a": 1},
+            "nested": {"depp": 1, "deep": "x"}, "name": "A\u{1b}", "zzz": 1,
+        }));
+        let problems: Vec<_> = rich()
+            .configure(&config, &[("share".to_owned(), "half".to_owned())])
+            .unwrap_err()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let expected = [
+            "`share`: must be a number, not `half`",
+            "`cpu`: plugin `test` has no such key; did you mean `cpus`?",
+            "`zzz`: plugin `test` has no such key; it has `image`, `cpus`, `share`,",
+            "`cpus`: must be at least 1, not 0",
+            "`hosts[1]`: must be a text, not 5",
+            "`network`: must be one of `none`, `bridge`, not \"brigde\"; did you mean `bridge`?",
+            "`labels.a`: must be a text, not 1",
+            "`nested.depp`: plugin `test` has no such key; did you mean `deep`?",
+            "`nested.deep`: must be a whole number, not \"x\"",
+            "`name`: must match `^[a-z]+$`, not \"A\\u001b\"",
+            "`image`: plugin `test` needs this key, and it is not set (What to start)",
+        ];
+        for line in expected {
+            assert!(
+                problems.iter().any(|p| p.starts_with(line)),
+                "{line}\n{problems:#?}"
+            );
+        }
+        assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    }
+
+    #[test]
+    fn options_that_do_not_fit() {
+        for (key, text, said) in [
+            ("cpus", "many", "`cpus`: must be a whole number, not `many`"),
+            ("cpus", "65", "`cpus`: must be at most 64, not 65"),
+            ("share", "NaN", "`share`: must be a number, not `NaN`"),
+            (
+                "privileged",
+                "yes",
+                "`privileged`: must be `true` or `false`, not `yes`",
+            ),
+            ("ports", "1,x", "`ports`: must be a whole number, not `x`"),
+            (
+                "labels",
+                "a=b",
+                "`labels`: must be a JSON object such as `{\"key\": 1}`, not `a=b`",
+            ),
+            (
+                "imgae",
+                "x",
+                "`imgae`: plugin `test` has no such key; did you mean `image`?",
+            ),
+            ("image", "", "`image`: must not be empty"),
+            (
+                "a\u{1b}",
+                "",
+                "`a\\u{1b}`: plugin `test` has no such key; it has",
+            ),
+        ] {
+            let problems = with(&[(key, text)]).unwrap_err();
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(problems[0].starts_with(said), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_welcome_where_the_schema_says_so() {
+        for schema in [
+            json!({"additionalProperties": true}),
+            json!({"additionalProperties": {"type": "integer"}}),
+            json!({"patternProperties": {"^x": {}}}),
+        ] {
+            let config = map(json!({"x": 1}));
+            assert_eq!(manifest(schema).configure(&config, &[]).unwrap(), config);
+        }
+        for schema in [json!({}), json!({"type": "object"})] {
+            let problems = manifest(schema)
+                .configure(&map(json!({"x": 1})), &[])
+                .unwrap_err();
+            assert_eq!(
+                problems[0].to_string(),
+                "`x`: plugin `test` has no configuration keys"
+            );
+        }
+        assert_eq!(
+            manifest(json!({})).configure(&Config::new(), &[]),
+            Ok(Config::new())
+        );
+    }
+
+    #[test]
+    fn a_broken_schema_is_the_plugins_fault() {
+        for schema in [
+            json!({"properties": {"a": {"type": "strnig"}}}),
+            json!({"properties": {"a": 5}}),
+            json!({"required": "a"}),
+            json!({"properties": {"a": {"pattern": "("}}}),
+            json!({"properties": {"a": {"pattern": "(?=x)"}}}),
+            json!({"properties": {"a": {"$ref": "#/$defs/nosuch"}}}),
+            json!({"properties": {"a": {"$ref": "https://example.com/schema"}}}),
+            json!({"properties": {"a": {"$ref": "file:///etc/passwd"}}}),
+            json!({"$schema": "https://example.com/nosuch"}),
+        ] {
+            let manifest = manifest(schema);
+            let problem = manifest.check_schema().unwrap_err().to_string();
+            assert!(
+                problem.starts_with("the configuration schema of plugin `test` 1.0.0 is broken: "),
+                "{problem}"
+            );
+            let problems = manifest.configure(&Config::new(), &[]).unwrap_err();
+            assert_eq!(problems[0].to_string(), problem);
+        }
+    }
+
+    #[test]
+    fn hostile_schemas_are_refused() {
+        // Each definition twice the next one: 2^40 in the end, for who follows them all.
+        let doubling = |choice: &str| {
+            let mut definitions = Map::new();
+            for at in 0..40 {
+                let next = json!({"$ref": format!("#/$defs/d{}", at + 1)});
+                definitions.insert(format!("d{at}"), json!({choice: [next.clone(), next]}));
+            }
+            definitions.insert("d40".to_owned(), json!({"type": "integer"}));
+            json!({"properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": definitions})
+        };
+        let chain = {
+            let mut definitions = Map::new();
+            for at in 0..5000 {
+                let next = json!({"$ref": format!("#/$defs/{}", at + 1)});
+                definitions.insert(at.to_string(), next);
+            }
+            definitions.insert("5000".to_owned(), json!({}));
+            json!({"properties": {"a": {"$ref": "#/$defs/0"}}, "$defs": definitions})
+        };
+        let patterns: Map<_, _> = (0..300)
+            .map(|at| (format!("x{at}"), json!({"pattern": "((a{100}){100})"})))
+            .collect();
+        let a = |schema: Value| json!({"properties": {"a": schema}});
+        for (schema, said) in [
+            (doubling("allOf"), "stands for more than"),
+            (doubling("anyOf"), "stands for more than"),
+            (chain, "nested more than"),
+            (json!({"properties": patterns}), "stands for more than"),
+            (a(json!({"$ref": "#/properties/a"})), "leads back"),
+            (a(json!({"not": {"$ref": "#/properties/a"}})), "leads back"),
+            (json!({"$ref": "#"}), "leads back"),
+            (
+                a(json!({"$dynamicRef": "#x", "$dynamicAnchor": "x"})),
+                "`$dynamicRef` is not supported",
+            ),
+            (a(json!({"$id": "x"})), "`$id` is not supported"),
+            (
+                a(json!({"$ref": "#/properties/%61"})),
+                "leaves the document",
+            ),
+            (a(json!({"pattern": "((a{1000}){1000}){1000}"})), "regex"),
+        ] {
+            let problem = manifest(schema).check_schema().unwrap_err().to_string();
+            assert!(problem.contains(said), "{problem}");
+        }
+        // Slow for engines that go back, and not for this one.
+        let slow = manifest(a(json!({"type": "string", "pattern": "^(a*)*(b*)*(c*)*$"})));
+        let options = [("a".to_owned(), format!("{}!", "a".repeat(10_000)))];
+        assert!(slow.configure(&Config::new(), &options).is_err());
     }
 }

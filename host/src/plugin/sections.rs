@@ -284,3 +284,219 @@ fn is_asynchronous(function: &CanonicalFunction) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{self, MANIFEST, around, around_module, module, raw, section};
+    use super::*;
+    use wasm_encoder::Component;
+
+    fn problem(file: &[u8]) -> String {
+        shape(file).unwrap_err().message
+    }
+
+    #[test]
+    fn reads_names_and_manifest() {
+        let shape = shape(&fixtures::provider(MANIFEST)).unwrap();
+        assert_eq!(shape.manifest.unwrap(), MANIFEST.as_bytes());
+        assert_eq!(
+            shape.imports.into_iter().collect::<Vec<_>>(),
+            ["runner:plugin/process@0.1.0", "wasi:cli/environment@0.2.6"]
+        );
+        assert_eq!(
+            shape.exports.into_iter().collect::<Vec<_>>(),
+            [
+                "runner:plugin/liveness@0.1.0",
+                "runner:plugin/provider@0.1.0"
+            ]
+        );
+        assert!(!shape.asynchronous);
+    }
+
+    #[test]
+    fn finds_the_manifest_in_nested_modules_and_components() {
+        let inner = module(&[("name", b"x"), (MANIFEST_SECTION, b"{}")]);
+        let once = around_module(&inner);
+        assert_eq!(shape(once.as_slice()).unwrap().manifest.unwrap(), b"{}");
+        let twice = around(&once);
+        assert_eq!(shape(twice.as_slice()).unwrap().manifest.unwrap(), b"{}");
+        // The same one again outside is the same manifest; another is a second one.
+        let mut same = twice.clone();
+        same.section(&section(MANIFEST_SECTION, b"{}"));
+        assert!(shape(same.as_slice()).unwrap().manifest.is_some());
+        let mut other = twice;
+        other.section(&section(MANIFEST_SECTION, b"{ }"));
+        assert!(problem(other.as_slice()).starts_with("there are two different manifests"));
+    }
+
+    #[test]
+    fn names_and_exports_of_nested_components_are_not_the_components() {
+        let mut outer = Component::new();
+        outer.section(&wasm_encoder::RawSection {
+            id: 4,
+            data: &fixtures::provider(MANIFEST),
+        });
+        let shape = shape(outer.as_slice()).unwrap();
+        assert!(shape.exports.is_empty() && shape.imports.is_empty());
+    }
+
+    #[test]
+    fn says_what_it_is_instead() {
+        for (file, said) in [
+            (&b""[..], "the file is empty"),
+            (b"\0asm\x01\0\0\0", "this is a core WebAssembly module"),
+            (b"\0asm\x02\0\0\0", "this is WebAssembly of a version"),
+            (b"\0asm", "this is WebAssembly of a version"),
+            (b"  (component)", "this is WebAssembly text"),
+            (b"(module)", "this is WebAssembly text"),
+            (b"\x7fELF\x02\x01", "this is native code"),
+            (b"#!/bin/sh\nexit 0\n", "this is a text file"),
+            (b"[package]\n", "this is a text file"),
+            (
+                b"PK\x03\x04\xff\xfe\x80",
+                "this is not a WebAssembly component",
+            ),
+        ] {
+            assert!(problem(file).starts_with(said), "{}", problem(file));
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_an_error_or_a_shorter_component() {
+        let whole = fixtures::provider(MANIFEST);
+        let complete = shape(&whole).unwrap();
+        for end in 0..whole.len() {
+            if let Ok(part) = shape(&whole[..end]) {
+                // Cut between two sections.
+                assert!(part.exports.is_subset(&complete.exports));
+                assert!(part.exports.is_empty());
+            }
+        }
+        let nested = around(&around_module(&module(&[(MANIFEST_SECTION, b"{}")])));
+        let nested = nested.as_slice();
+        for end in 9..nested.len() {
+            assert!(shape(&nested[..end]).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn every_changed_byte_is_survived() {
+        let mut whole = fixtures::provider(MANIFEST);
+        whole.extend(
+            &around(&around_module(&module(&[(
+                MANIFEST_SECTION,
+                MANIFEST.as_bytes(),
+            )])))
+            .as_slice()[8..],
+        );
+        for at in 0..whole.len() {
+            let before = whole[at];
+            for value in [
+                0,
+                1,
+                0x40,
+                0x41,
+                0x42,
+                0x7f,
+                0x80,
+                0xff,
+                before.wrapping_add(1),
+            ] {
+                whole[at] = value;
+                // Either answer is right; a panic, a hang or a huge allocation is not.
+                drop(shape(&whole));
+            }
+            whole[at] = before;
+        }
+    }
+
+    #[test]
+    fn lengths_that_lie_are_errors() {
+        let most = [0xff, 0xff, 0xff, 0xff, 0x0f];
+        for id in 0..=12_u8 {
+            // A section that claims 4 GiB, with nothing in it.
+            let mut file = COMPONENT.to_vec();
+            file.push(id);
+            file.extend(most);
+            assert!(problem(&file).contains("damaged or cut short"), "{id}");
+            // A number that does not end.
+            let mut file = COMPONENT.to_vec();
+            file.push(id);
+            file.extend([0xff; 64]);
+            assert!(problem(&file).contains("damaged or cut short"), "{id}");
+        }
+        // Counts and names of 4 GiB inside of sections that we look into.
+        for id in [0, 7, 8, 10, 11] {
+            assert!(shape(&raw(id, &most)).is_err(), "{id}");
+        }
+        // A nested component that is longer than what it is in.
+        let mut inner = COMPONENT.to_vec();
+        inner.extend([0, 100]);
+        assert!(shape(&raw(4, &inner)).is_err());
+        // No component at all where one is said to be.
+        assert!(problem(&raw(1, b"nonsense")).contains("no component or module begins at byte 10"));
+        assert!(shape(&raw(1, b"")).is_err());
+    }
+
+    #[test]
+    fn many_sections_are_fine_and_deep_nesting_is_not() {
+        let mut many = Component::new();
+        for _ in 0..10_000 {
+            many.section(&section("other", b"x"));
+        }
+        many.section(&section(MANIFEST_SECTION, b"{}"));
+        assert!(shape(many.as_slice()).unwrap().manifest.is_some());
+
+        let nested = |depth: usize| {
+            let mut component = Component::new();
+            for _ in 0..depth {
+                component = around(&component);
+            }
+            component.finish()
+        };
+        assert!(shape(&nested(DEEPEST - 1)).is_ok());
+        assert!(problem(&nested(DEEPEST)).contains("nested in one another"));
+        assert!(problem(&nested(5_000)).contains("nested in one another"));
+    }
+
+    #[test]
+    fn deep_types_are_refused_before_anything_recurses_into_them() {
+        // A type that is an instance type of one declaration that is such a type again.
+        let nested = |depth: usize, kind: u8| {
+            let mut data = vec![1];
+            for _ in 0..depth {
+                data.extend([kind, 1, 1]);
+            }
+            data.extend([0x40, 0, 1, 0]);
+            raw(7, &data)
+        };
+        for kind in [0x41, 0x42] {
+            assert!(shape(&nested(DEEPEST_TYPE, kind)).is_ok());
+            let deep = problem(&nested(1_000_000, kind));
+            assert!(deep.contains("types are nested"), "{deep}");
+        }
+    }
+
+    #[test]
+    fn a_large_manifest_is_refused() {
+        let fits = vec![b' '; LARGEST_MANIFEST];
+        let mut component = Component::new();
+        component.section(&section(MANIFEST_SECTION, &fits));
+        assert!(shape(component.as_slice()).is_ok());
+        let mut component = Component::new();
+        component.section(&section(MANIFEST_SECTION, &[&fits[..], b" "].concat()));
+        assert!(problem(component.as_slice()).contains("the manifest has 262145 bytes"));
+    }
+
+    #[test]
+    fn asynchronous_functions_are_noticed() {
+        // Canonical `task.cancel`, in a nested component.
+        let file = raw(8, &[1, 0x05]);
+        assert!(shape(&file).unwrap().asynchronous);
+        let mut outer = Component::new();
+        outer.section(&wasm_encoder::RawSection { id: 4, data: &file });
+        assert!(shape(outer.as_slice()).unwrap().asynchronous);
+        // `resource.drop`.
+        assert!(!shape(&raw(8, &[1, 0x03, 0])).unwrap().asynchronous);
+    }
+}
