@@ -1,31 +1,52 @@
 //! The only room that knows wasmtime: load, verify, grant, limit, call.
 //!
 //! Two halves. Inspection (`locate`, `sections`, `manifest`, `exports`, `component`, `schema`, `requests`,
-//! `capabilities`, `consent`, `limits_config`, `compiled`) never runs or compiles guest code. The other half calls it.
+//! `capabilities`, `consent`, `limits_config`, `compiled`) never runs or compiles guest code. The other half calls it: `host` is the door,
+//! `load` compiles and links, `call` makes one call in a fresh `state`, `imports` are what a guest can ask for, and `answer` and
+//! `failure` are what comes back.
 
+mod answer;
+mod binding;
+mod bindings;
+mod call;
 mod capabilities;
 mod coerce;
 mod compiled;
 mod component;
 mod consent;
+mod convert;
 mod embedded;
+mod engine;
 mod error;
 mod exports;
+mod failure;
 #[cfg(test)]
 mod fixtures;
+mod guest_log;
+mod hook;
+mod host;
+mod imports;
+mod limiter;
 mod limits_config;
+mod load;
 mod locate;
 mod manifest;
+mod provider;
 mod requests;
 mod schema;
 mod schema_bounds;
 mod sections;
+mod state;
+#[cfg(test)]
+mod tests;
 mod text;
 
+pub use binding::{Binding, LogLevel, LogSink, NoSecrets, NoSink, Secrets, Services};
 pub use capabilities::{Capabilities, DirectoryAccess, HttpRight, Programs};
 pub use compiled::{CompiledCache, CompiledFile};
 pub use component::{Component, ComponentRef, inspect};
 pub use error::{LoadError, LoadErrorKind};
+pub use host::PluginHost;
 pub use limits_config::Limits;
 pub use locate::{Locator, Origin, PluginDirs, digest_of};
 pub use manifest::{Config, Kind, Manifest, Maximum};

@@ -1,6 +1,7 @@
 //! What to start: plain data, and its translation into the standard library's builder.
 
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 
 /// A program of this machine and what it is given.
@@ -8,6 +9,8 @@ use std::path::PathBuf;
 pub struct NativeCommand {
     /// A path, or a bare name that is looked up in `PATH`.
     pub program: PathBuf,
+    /// What the program is told that it was called; none: `program`. Some programs do different things by it.
+    pub arg0: Option<OsString>,
     /// The arguments, without the program's own name.
     pub args: Vec<OsString>,
     /// Added to, or replacing, what we inherited.
@@ -43,6 +46,9 @@ impl NativeCommand {
     /// `posix_spawn`, which does not copy our page tables (wasmtime makes them large).
     pub(super) fn builder(&self) -> std::process::Command {
         let mut builder = std::process::Command::new(&self.program);
+        if let Some(arg0) = &self.arg0 {
+            builder.arg0(arg0);
+        }
         builder
             .args(&self.args)
             .envs(self.env.iter().map(|(k, v)| (k, v)));

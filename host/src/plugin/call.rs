@@ -1,0 +1,195 @@
+//! One call of one plugin, from a fresh store to a checked answer. Everything that can go wrong on the way becomes a
+//! `ProviderError` here, and nothing of the call is left afterwards: no store, no guest memory, no program.
+//!
+//! ```text
+//! caller ── task ── deadline ── store: limits, ticker ── instance ── body ── answer checked
+//!   │        │          │                    │
+//!   │        │          │                    └ over its compute budget: trapped by the epoch callback
+//!   │        │          └ passed: the future is dropped, even in the middle of an import
+//!   │        └ a panic of ours ends the task, not the program
+//!   └ dropped: the task is aborted, and with it what the call started
+//! ```
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
+use wasmtime::component::Instance;
+use wasmtime::{Store, StoreContextMut, UpdateDeadline};
+
+use super::answer::{self, Answer};
+use super::bindings::types;
+use super::engine::TICK;
+use super::failure::{DeadlinePassed, Failures, seconds};
+use super::guest_log::GuestLog;
+use super::limiter::LimitHit;
+use super::state::{Bound, State};
+use crate::provider::{CallContext, ProviderError, Target};
+
+/// What a guest may hand over in one host call, whatever its limit on answers: the largest HTTP body, and its frame.
+const LEAST_FUEL: u64 = (8 << 20) + (64 << 10);
+
+/// What is called, and for whom.
+pub(crate) struct Call {
+    pub(crate) name: &'static str,
+    pub(crate) instance: Option<String>,
+    /// Zero: none.
+    pub(crate) deadline: Duration,
+    /// For hooks.
+    pub(crate) target: Option<Arc<dyn Target>>,
+}
+
+/// What the body of a call gives back: wasmtime's error, the guest's error, or an answer.
+pub(crate) type Outcome<'a, T> =
+    Pin<Box<dyn Future<Output = wasmtime::Result<Result<T, types::Error>>> + Send + 'a>>;
+
+/// Calls the plugin. `body` makes the typed call on the new instance.
+pub(crate) async fn call<T: Answer>(
+    bound: &Arc<Bound>,
+    call: Call,
+    body: impl for<'a> FnOnce(&'a mut Store<State>, &'a Instance, &'a Bound) -> Outcome<'a, T>
+    + Send
+    + 'static,
+) -> Result<T::Checked, ProviderError> {
+    let context = Arc::new(bound.call_context(call.name, call.instance.clone()));
+    let log = GuestLog::new(usize::try_from(bound.limits.log).unwrap_or(usize::MAX));
+    let task = tokio::spawn({
+        let (bound, context, log) = (bound.clone(), context.clone(), log.clone());
+        async move { perform(&bound, call, &context, &log, body).await }
+    });
+    let _abort = AbortOnDrop(task.abort_handle());
+    match task.await {
+        Ok(outcome) => outcome,
+        Err(end) => {
+            let failures = Failures {
+                context: &context,
+                log: &log,
+            };
+            Err(match end.try_into_panic() {
+                Ok(panic) => failures.panicked(&*panic),
+                Err(cancelled) => failures.host("the call was cancelled", &cancelled),
+            })
+        }
+    }
+}
+
+async fn perform<T: Answer>(
+    bound: &Arc<Bound>,
+    call: Call,
+    context: &Arc<CallContext>,
+    log: &GuestLog,
+    body: impl for<'a> FnOnce(&'a mut Store<State>, &'a Instance, &'a Bound) -> Outcome<'a, T>,
+) -> Result<T::Checked, ProviderError> {
+    let failures = Failures { context, log };
+    let allowed = call.deadline;
+    let deadline = (!allowed.is_zero()).then(|| Instant::now() + allowed);
+    let mut store = new_store(bound, call, context, log, deadline.map(|at| (at, allowed)))
+        .map_err(|e| failures.ended(&e))?;
+
+    let guest = async {
+        let instance = bound.component.instantiate(&mut store).await?;
+        body(&mut store, &instance, bound).await
+    };
+    let outcome = match deadline {
+        None => guest.await,
+        Some(at) => match timeout_at(at, guest).await {
+            Ok(outcome) => outcome,
+            Err(_passed) => Err(DeadlinePassed(allowed).into()),
+        },
+    };
+    report_dropped(store.data());
+
+    let size = match &outcome {
+        Err(_) => 0,
+        Ok(Ok(answer)) => answer.size(),
+        Ok(Err(error)) => answer::error_size(error),
+    };
+    if size as u64 > bound.limits.answer {
+        return Err(failures.oversized(size, bound.limits.answer));
+    }
+    match outcome {
+        Err(error) => Err(failures.ended(&error)),
+        Ok(Err(error)) => Err(failures.answered(error)),
+        Ok(Ok(answer)) => answer
+            .check(&bound.grant)
+            .map_err(|bad| failures.bad_answer(bad)),
+    }
+}
+
+/// A store with every limit set before anything of the guest's is in it.
+fn new_store(
+    bound: &Arc<Bound>,
+    call: Call,
+    context: &Arc<CallContext>,
+    log: &GuestLog,
+    deadline: Option<(Instant, Duration)>,
+) -> wasmtime::Result<Store<State>> {
+    let running = bound.engine.run().map_err(|e| {
+        wasmtime::Error::new(e).context("cannot start the thread that interrupts plugins")
+    })?;
+    let mut state = State::new(bound, context.clone(), running, log)?;
+    state.deadline = deadline.map(|(at, _)| at);
+    state.target = call.target;
+    let limits = &bound.limits;
+    state.ticks = ticks(limits.compute);
+
+    let mut store = Store::new(&bound.engine.wasmtime, state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_max_component_handles(limits.handles as usize);
+    store.set_hostcall_fuel(usize::try_from(limits.answer.max(LEAST_FUEL)).unwrap_or(usize::MAX));
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |store| interrupted(store, deadline));
+    Ok(store)
+}
+
+/// Called in the middle of guest code, at the first check after each tick. Time in host functions passes without it, so
+/// that what is counted is the guest's own.
+fn interrupted(
+    mut store: StoreContextMut<State>,
+    deadline: Option<(Instant, Duration)>,
+) -> wasmtime::Result<UpdateDeadline> {
+    if let Some((at, allowed)) = deadline
+        && Instant::now() >= at
+    {
+        return Err(DeadlinePassed(allowed).into());
+    }
+    let state = store.data_mut();
+    match state.ticks.checked_sub(1) {
+        Some(left) => state.ticks = left,
+        None => {
+            let compute = state.bound.limits.compute;
+            let what = format!("the plugin computed for more than {}", seconds(compute));
+            return Err(LimitHit::trap("compute", what, seconds(compute)));
+        }
+    }
+    // tokio's own yield lets timers and other tasks run first; a bare wake-up would not.
+    Ok(UpdateDeadline::YieldCustom(
+        1,
+        Box::pin(tokio::task::yield_now()),
+    ))
+}
+
+fn ticks(compute: Duration) -> u64 {
+    u64::try_from(compute.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Says how many messages were over the limit, once.
+fn report_dropped(state: &State) {
+    let dropped = state.used.log_dropped;
+    if dropped > 0 {
+        let message = format!("{dropped} messages were over the limit `log` and dropped");
+        super::imports::log::deliver(state, super::LogLevel::Warn, &message);
+    }
+}
+
+/// Ends the task when the caller no longer waits for it.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,123 @@
+//! The door to this room: finds components, and binds them to sources.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use super::binding::Binding;
+use super::bindings::types;
+use super::engine::{Engines, GuestEngine};
+use super::hook::PluginHook;
+use super::load::{Role, load};
+use super::provider::PluginProvider;
+use super::state::Bound;
+use super::{Component, ComponentRef, LoadError, LoadErrorKind, Locator, PluginDirs, component};
+use crate::provider::{Hook, Provider};
+use crate::transport::SshSessions;
+
+/// Plugins of this machine. Making one costs nothing: the engine is built when the first plugin is bound.
+pub struct PluginHost {
+    dirs: PluginDirs,
+    engines: Engines,
+    ssh: OnceLock<Arc<SshSessions>>,
+}
+
+impl fmt::Debug for PluginHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginHost")
+            .field("dirs", &self.dirs)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PluginHost {
+    /// Over these directories; none of them is touched yet.
+    pub fn new(dirs: PluginDirs) -> Self {
+        Self {
+            dirs,
+            engines: Engines::default(),
+            ssh: OnceLock::new(),
+        }
+    }
+
+    /// The directories.
+    pub fn dirs(&self) -> &PluginDirs {
+        &self.dirs
+    }
+
+    /// Reads what a component says of itself, without compiling or running it.
+    pub fn inspect(&self, locator: &Locator) -> Result<Component, LoadError> {
+        component::inspect(&self.dirs, locator)
+    }
+
+    /// Loads a provider and binds it to a source. Compiles it when that was never done here, which can take seconds
+    /// for a component with an interpreter in it: on a runtime with other work, call it where blocking is allowed.
+    pub fn provider(
+        &self,
+        reference: &ComponentRef,
+        binding: Binding,
+    ) -> Result<Arc<dyn Provider>, LoadError> {
+        Ok(Arc::new(PluginProvider {
+            bound: self.bind(reference, binding, Role::Provider)?,
+            optional: reference.optional,
+        }))
+    }
+
+    /// As `provider`, for a hook.
+    pub fn hook(
+        &self,
+        reference: &ComponentRef,
+        binding: Binding,
+    ) -> Result<Arc<dyn Hook>, LoadError> {
+        Ok(Arc::new(PluginHook {
+            bound: self.bind(reference, binding, Role::Hook)?,
+        }))
+    }
+
+    /// Builds the engine for plugins with the default limits, so that the first call need not.
+    pub fn warm(&self) -> Result<(), LoadError> {
+        self.engine(super::Limits::default().stack).map(drop)
+    }
+
+    fn engine(&self, stack: u64) -> Result<Arc<GuestEngine>, LoadError> {
+        let stack = usize::try_from(stack).unwrap_or(usize::MAX);
+        self.engines.with_stack(stack).map_err(|e| {
+            LoadError::new(
+                LoadErrorKind::Compile,
+                "wasmtime",
+                format!("the engine cannot be built: {e:#}"),
+            )
+        })
+    }
+
+    fn bind(
+        &self,
+        reference: &ComponentRef,
+        binding: Binding,
+        role: Role,
+    ) -> Result<Arc<Bound>, LoadError> {
+        let engine = self.engine(binding.limits.stack)?;
+        let component = load(&engine, &self.dirs, reference, role)?;
+        let ssh = match &binding.services.ssh {
+            Some(ssh) => ssh.clone(),
+            None => self
+                .ssh
+                .get_or_init(|| Arc::new(SshSessions::new(self.dirs.ssh.clone())))
+                .clone(),
+        };
+        Ok(Arc::new(Bound {
+            engine,
+            component,
+            plugin: reference.name.clone(),
+            version: reference.version.clone(),
+            context: types::Context {
+                source: binding.source.as_str().to_owned(),
+                config: serde_json::Value::Object(binding.config).to_string(),
+            },
+            grant: binding.grant,
+            limits: binding.limits,
+            services: binding.services,
+            ssh,
+            http: OnceLock::new(),
+        }))
+    }
+}

@@ -1,0 +1,77 @@
+//! `process`: granted programs on the host's machine.
+
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+
+use wasmtime::component::Resource;
+
+use super::program::{Program, Refused, resolve};
+use super::{Answer, chain, failed};
+use crate::plugin::bindings::process::{Captured, Host};
+use crate::plugin::bindings::types::{Command, Error, ExitStatus};
+use crate::plugin::convert;
+use crate::plugin::state::{CallerStdio, State};
+use crate::process::{self, ProcessError};
+
+/// What `output` collects of each stream.
+const CAPTURED: usize = 1 << 20;
+
+/// What a shell answers for a program that is not there.
+const NOT_FOUND: u8 = 127;
+
+impl Host for State {
+    async fn exec(&mut self, cmd: Command, io: Resource<CallerStdio>) -> Answer<ExitStatus> {
+        let stdio = self.table.delete(io)?.0;
+        let program = match resolve(&self.bound.grant, &self.bound.services.path, cmd) {
+            Ok(program) => program,
+            Err(Refused::Error(refused)) => return Ok(Err(refused)),
+            Err(Refused::NotFound { name }) => {
+                complain(stdio.stderr, &format!("`{name}` not found"));
+                return Ok(Ok(ExitStatus::Code(NOT_FOUND)));
+            }
+        };
+        self.count_process()?;
+        let _quiet = self.running.pause();
+        // Where the plugin starts the user's own command, what cannot be started is the command's failure and not ours:
+        // a shell would say so on its standard error, with these codes.
+        let stderr = match program.any {
+            true => stdio.stderr.try_clone().ok(),
+            false => None,
+        };
+        Ok(match process::connect(&program.native, stdio).await {
+            Ok(status) => Ok(convert::guest_exit_status(status)),
+            Err(error) => match (error.shell_code(), stderr) {
+                (Some(code), Some(stderr)) => {
+                    complain(stderr, &chain(&error));
+                    Ok(ExitStatus::Code(code))
+                }
+                _ => Err(not_started(&error)),
+            },
+        })
+    }
+
+    async fn output(&mut self, cmd: Command, stdin: Vec<u8>) -> Answer<Captured> {
+        let Program { native, .. } =
+            match resolve(&self.bound.grant, &self.bound.services.path, cmd) {
+                Ok(program) => program,
+                Err(Refused::Error(refused)) => return Ok(Err(refused)),
+                Err(Refused::NotFound { name }) => {
+                    return Ok(Err(failed(format!("program `{name}` not found"))));
+                }
+            };
+        self.count_process()?;
+        let _quiet = self.running.pause();
+        let outcome = process::capture(&native, stdin, CAPTURED).await;
+        Ok(outcome.map(convert::captured).map_err(|e| not_started(&e)))
+    }
+}
+
+fn not_started(error: &ProcessError) -> Error {
+    failed(chain(error))
+}
+
+/// Tells the command's caller, as a shell would. A stream that takes nothing any more is no reason to fail.
+fn complain(stderr: OwnedFd, what: &str) {
+    let what = crate::plugin::text::printable(what);
+    let _nobody_listens = writeln!(std::fs::File::from(stderr), "runner: {what}");
+}

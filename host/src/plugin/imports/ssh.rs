@@ -1,0 +1,102 @@
+//! `ssh`: commands on granted hosts, through the user's OpenSSH.
+
+use wasmtime::component::Resource;
+
+use super::{Answer, chain, denied, invalid};
+use crate::plugin::answer;
+use crate::plugin::bindings::process::Captured;
+use crate::plugin::bindings::ssh::Host;
+use crate::plugin::bindings::types::{self, Command, Error, ExitStatus, Failure, Retryable};
+use crate::plugin::convert;
+use crate::plugin::state::{CallerStdio, State};
+use crate::provider::SshTarget;
+use crate::transport::{TransportError, TransportKind};
+
+impl Host for State {
+    async fn exec(
+        &mut self,
+        target: types::SshTarget,
+        cmd: Command,
+        io: Resource<CallerStdio>,
+    ) -> Answer<ExitStatus> {
+        let stdio = self.table.delete(io)?.0;
+        let target = match self.granted_target(target, Some(&cmd)) {
+            Ok(target) => target,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        self.count_process()?;
+        let _quiet = self.running.pause();
+        let sessions = &self.bound.ssh;
+        let outcome = sessions
+            .exec(&target, &convert::port_command(cmd), stdio)
+            .await;
+        Ok(outcome
+            .map(convert::guest_exit_status)
+            .map_err(|e| guest_error(&e)))
+    }
+
+    async fn output(
+        &mut self,
+        target: types::SshTarget,
+        cmd: Command,
+        stdin: Vec<u8>,
+    ) -> Answer<Captured> {
+        let target = match self.granted_target(target, Some(&cmd)) {
+            Ok(target) => target,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        self.count_process()?;
+        let _quiet = self.running.pause();
+        let sessions = &self.bound.ssh;
+        let outcome = sessions
+            .output(&target, &convert::port_command(cmd), stdin)
+            .await;
+        Ok(outcome.map(convert::captured).map_err(|e| guest_error(&e)))
+    }
+
+    async fn disconnect(&mut self, target: types::SshTarget) -> Answer<()> {
+        let target = match self.granted_target(target, None) {
+            Ok(target) => target,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let _quiet = self.running.pause();
+        let outcome = self.bound.ssh.disconnect(&target).await;
+        Ok(outcome.map_err(|e| guest_error(&e)))
+    }
+}
+
+impl State {
+    fn granted_target(
+        &self,
+        target: types::SshTarget,
+        cmd: Option<&Command>,
+    ) -> Result<SshTarget, Error> {
+        let target = convert::ssh_target(target);
+        answer::ssh_target(&target).map_err(invalid)?;
+        if !self.bound.grant.allows_ssh(&target.host) {
+            let message = format!("ssh to `{}` is not granted", target.host);
+            return Err(denied(message, "ssh"));
+        }
+        if cmd.is_some_and(|cmd| cmd.argv.is_empty()) {
+            return Err(invalid("the command is empty: it has not even a program"));
+        }
+        Ok(target)
+    }
+}
+
+fn guest_error(error: &TransportError) -> Error {
+    let failure = || Failure {
+        message: chain(error),
+        remedy: error.hint(),
+    };
+    match error.kind() {
+        TransportKind::Invalid => Error::Invalid(failure()),
+        TransportKind::Denied => Error::Denied(failure()),
+        TransportKind::Failed => Error::Failed(failure()),
+        TransportKind::Unavailable => Error::Unavailable(Retryable {
+            message: chain(error),
+            remedy: error.hint(),
+            retry_after: None,
+        }),
+    }
+}

@@ -1,0 +1,249 @@
+//! From a reference to something that can be instantiated: compiled code from the cache, or compiled now and stored; then
+//! linked, which fails with the missing import's name before any guest code runs.
+//!
+//! The only file of the room with `unsafe`: compiled code is trusted when it is mapped.
+
+use std::collections::HashMap;
+use std::hash::{Hash as _, Hasher};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::{Component, Instance, InstancePre, Linker};
+use wasmtime::{Engine, Store};
+
+use super::bindings::{facts, hook, inventory, liveness, power, provider, signals};
+use super::engine::{GuestEngine, lock};
+use super::state::State;
+use super::{
+    CompiledCache, CompiledFile, ComponentRef, LoadError, LoadErrorKind, PluginDirs, imports, text,
+};
+
+/// What a component is used as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    Provider,
+    Hook,
+}
+
+/// A component that is ready to be instantiated.
+pub(crate) struct LoadedComponent {
+    pre: InstancePre<State>,
+    exports: Exports,
+}
+
+impl LoadedComponent {
+    /// A fresh instance.
+    pub(crate) async fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
+        self.pre.instantiate_async(store).await
+    }
+
+    /// Its functions as a provider.
+    pub(crate) fn provider(&self) -> wasmtime::Result<&ProviderExports> {
+        match &self.exports {
+            Exports::Provider(exports) => Ok(exports),
+            Exports::Hook(_) => Err(wasmtime::format_err!(
+                "loaded as a hook and called as a provider"
+            )),
+        }
+    }
+
+    /// Its function as a hook.
+    pub(crate) fn hook(&self) -> wasmtime::Result<&hook::HookPluginIndices> {
+        match &self.exports {
+            Exports::Hook(exports) => Ok(exports),
+            Exports::Provider(_) => Err(wasmtime::format_err!(
+                "loaded as a provider and called as a hook"
+            )),
+        }
+    }
+}
+
+/// Where the functions are that the host calls, looked up once.
+enum Exports {
+    Provider(Box<ProviderExports>),
+    Hook(hook::HookPluginIndices),
+}
+
+/// A provider's functions.
+pub(crate) struct ProviderExports {
+    pub(crate) world: provider::ProviderPluginIndices,
+    pub(crate) liveness: Option<liveness::WithLivenessIndices>,
+    pub(crate) inventory: Option<inventory::WithInventoryIndices>,
+    pub(crate) facts: Option<facts::WithFactsIndices>,
+    pub(crate) power: Option<power::WithPowerIndices>,
+    pub(crate) signals: Option<signals::WithSignalsIndices>,
+}
+
+/// Components by digest and role, and the linkers for them.
+#[derive(Default)]
+pub(crate) struct Loaded {
+    components: Mutex<HashMap<(String, Role), Arc<LoadedComponent>>>,
+    provider_linker: OnceLock<Linker<State>>,
+    hook_linker: OnceLock<Linker<State>>,
+}
+
+/// Loads a component, once per engine and role.
+pub(crate) fn load(
+    engine: &GuestEngine,
+    dirs: &PluginDirs,
+    reference: &ComponentRef,
+    role: Role,
+) -> Result<Arc<LoadedComponent>, LoadError> {
+    // Held while compiling: two calls for one component should compile it once.
+    let mut components = lock(&engine.loaded.components);
+    let key = (reference.digest.clone(), role);
+    if let Some(loaded) = components.get(&key) {
+        return Ok(loaded.clone());
+    }
+    let component = code(&engine.wasmtime, dirs, reference)?;
+    let pre = linker(engine, role)
+        .and_then(|linker| linker.instantiate_pre(&component))
+        .map_err(|e| incompatible(reference, &e))?;
+    let exports = match role {
+        Role::Provider => {
+            provider_exports(&pre, reference).map(|exports| Exports::Provider(Box::new(exports)))
+        }
+        Role::Hook => hook::HookPluginIndices::new(&pre).map(Exports::Hook),
+    };
+    let exports = exports.map_err(|e| incompatible(reference, &e))?;
+    let loaded = Arc::new(LoadedComponent { pre, exports });
+    components.insert(key, loaded.clone());
+    Ok(loaded)
+}
+
+fn linker(engine: &GuestEngine, role: Role) -> wasmtime::Result<&Linker<State>> {
+    let slot = match role {
+        Role::Provider => &engine.loaded.provider_linker,
+        Role::Hook => &engine.loaded.hook_linker,
+    };
+    if let Some(linker) = slot.get() {
+        return Ok(linker);
+    }
+    let mut linker = Linker::new(&engine.wasmtime);
+    imports::link(&mut linker)?;
+    if role == Role::Hook {
+        imports::link_target(&mut linker)?;
+    }
+    Ok(slot.get_or_init(|| linker))
+}
+
+fn provider_exports(
+    pre: &InstancePre<State>,
+    reference: &ComponentRef,
+) -> wasmtime::Result<ProviderExports> {
+    let has = reference.optional;
+    Ok(ProviderExports {
+        world: provider::ProviderPluginIndices::new(pre)?,
+        liveness: when(has.liveness, || liveness::WithLivenessIndices::new(pre))?,
+        inventory: when(has.inventory, || inventory::WithInventoryIndices::new(pre))?,
+        facts: when(has.facts, || facts::WithFactsIndices::new(pre))?,
+        power: when(has.power, || power::WithPowerIndices::new(pre))?,
+        signals: when(has.signals, || signals::WithSignalsIndices::new(pre))?,
+    })
+}
+
+fn when<T>(has: bool, find: impl FnOnce() -> wasmtime::Result<T>) -> wasmtime::Result<Option<T>> {
+    has.then(find).transpose()
+}
+
+/// The component's code for this engine.
+fn code(
+    engine: &Engine,
+    dirs: &PluginDirs,
+    reference: &ComponentRef,
+) -> Result<Component, LoadError> {
+    let compatibility = compatibility(engine);
+    // A cache that cannot be used (a full disk, a directory that others can write to) costs time, not function.
+    let cache = CompiledCache::open(&dirs.compiled)
+        .inspect_err(|e| tracing::warn!("{e}"))
+        .ok();
+    if let Some(cache) = &cache
+        && let Some(file) = cache.find(&reference.digest, &compatibility)
+    {
+        match map(engine, &file) {
+            Ok(component) => return Ok(component),
+            Err(e) => {
+                tracing::debug!("compiled code of `{}` is not used: {e:#}", reference.name);
+                cache.remove(&reference.digest, &compatibility);
+            }
+        }
+    }
+    let bytes = dirs.bytes(reference)?;
+    let component =
+        Component::from_binary(engine, &bytes).map_err(|e| not_compiled(reference, &e))?;
+    if let Some(cache) = &cache {
+        let code = component
+            .serialize()
+            .map_err(|e| not_compiled(reference, &e))?;
+        if let Err(e) = cache.store(&reference.digest, &compatibility, &code) {
+            tracing::warn!("{e}");
+        }
+    }
+    Ok(component)
+}
+
+#[expect(
+    unsafe_code,
+    reason = "compiled code is mapped and trusted; that is the point of the cache"
+)]
+fn map(engine: &Engine, file: &CompiledFile) -> wasmtime::Result<Component> {
+    // SAFETY: the file was written by `code` above through `CompiledCache`, into a directory that only this user can
+    // write to, and its digest (or its identity since it was digested) was verified by `find` just now. Whoever could
+    // replace it could as well replace the program. wasmtime itself refuses code of another version, CPU or
+    // configuration.
+    unsafe { Component::deserialize_file(engine, &file.path) }
+}
+
+/// What code must have been compiled for to run in this engine, as hexadecimal digits.
+fn compatibility(engine: &Engine) -> String {
+    let mut hasher = HexHasher(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.hex()
+}
+
+/// SHA-256 as a `Hasher`: the standard one may change between compilers.
+struct HexHasher(Sha256);
+
+impl HexHasher {
+    fn hex(self) -> String {
+        self.0
+            .finalize()
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+impl Hasher for HexHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
+}
+
+fn subject(reference: &ComponentRef) -> String {
+    format!("plugin {}", text::printable(&reference.name))
+}
+
+fn not_compiled(reference: &ComponentRef, error: &wasmtime::Error) -> LoadError {
+    let why = text::printable_cut(&format!("{error:#}"), 2000);
+    let error = LoadError::new(
+        LoadErrorKind::Compile,
+        subject(reference),
+        format!("it cannot be compiled: {why}"),
+    );
+    if why.contains("async") {
+        return error.hint("components of this contract use plain functions only; with componentize-qjs, build with `--sync`");
+    }
+    error
+}
+
+fn incompatible(reference: &ComponentRef, error: &wasmtime::Error) -> LoadError {
+    let why = text::printable_cut(&format!("{error:#}"), 2000);
+    LoadError::new(LoadErrorKind::Incompatible, subject(reference), format!("it does not fit this host: {why}"))
+        .hint("it may be built against another version of the contract (`runner:plugin`), or for another host")
+}

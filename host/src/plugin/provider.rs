@@ -1,0 +1,227 @@
+//! The port's `Provider`, by calls of a component. Which function, which deadline, which arguments; nothing more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use wasmtime::component::Resource;
+
+use super::call::{Call, call};
+use super::convert;
+use super::state::{Bound, CallerStdio, State};
+use crate::provider::{
+    Allocated, Command, Direction, Doomed, ErrorKind, ExitStatus, Facts, Instance, Listed,
+    Optional, Provider, ProviderError, Request, Result, Stdio,
+};
+
+/// A provider plugin, bound to a source.
+pub(crate) struct PluginProvider {
+    pub(crate) bound: Arc<Bound>,
+    pub(crate) optional: Optional,
+}
+
+impl PluginProvider {
+    fn call(&self, name: &'static str, instance: Option<&str>, deadline: Duration) -> Call {
+        Call {
+            name,
+            instance: instance.map(str::to_owned),
+            deadline,
+            target: None,
+        }
+    }
+
+    fn unsupported(&self, of: Call) -> ProviderError {
+        ProviderError {
+            kind: ErrorKind::Unsupported,
+            message: format!("the plugin does not do `{}`", of.name),
+            remedy: None,
+            context: self.bound.call_context(of.name, of.instance),
+            guest_log: Vec::new(),
+        }
+    }
+}
+
+/// A call of a function of the world's own interface.
+macro_rules! required {
+    ($self:ident, $of:expr, |$store:ident, $guest:ident, $context:ident| $body:expr) => {
+        call(&$self.bound, $of, move |$store, instance, bound| {
+            Box::pin(async move {
+                let $context = &bound.context;
+                let world = bound
+                    .component
+                    .provider()?
+                    .world
+                    .load(&mut *$store, instance)?;
+                let $guest = world.runner_plugin_provider();
+                $body
+            })
+        })
+        .await
+    };
+}
+
+/// A call of a function of an optional interface; `unsupported` where the component has none.
+macro_rules! optional {
+    ($self:ident, $of:expr, $field:ident . $interface:ident, |$store:ident, $guest:ident, $context:ident| $body:expr) => {{
+        let of: Call = $of;
+        if !$self.optional.$field {
+            return Err($self.unsupported(of));
+        }
+        call(&$self.bound, of, move |$store, instance, bound| {
+            Box::pin(async move {
+                let $context = &bound.context;
+                let indices = bound.component.provider()?.$field.as_ref();
+                let indices =
+                    indices.ok_or_else(|| wasmtime::format_err!("the export is not there"))?;
+                let world = indices.load(&mut *$store, instance)?;
+                let $guest = world.$interface();
+                $body
+            })
+        })
+        .await
+    }};
+}
+
+fn push_stdio(
+    store: &mut wasmtime::Store<State>,
+    stdio: Stdio,
+) -> wasmtime::Result<Resource<CallerStdio>> {
+    Ok(store.data_mut().table.push(CallerStdio(stdio))?)
+}
+
+#[async_trait]
+impl Provider for PluginProvider {
+    fn optional(&self) -> Optional {
+        self.optional
+    }
+
+    async fn allocate(&self, request: &Request) -> Result<Allocated> {
+        let of = self.call(
+            "allocate",
+            Some(request.name.as_str()),
+            self.bound.limits.allocate,
+        );
+        let request = convert::request(request);
+        required!(self, of, |store, guest, context| guest
+            .call_allocate(store, context, &request)
+            .await)
+    }
+
+    async fn run(
+        &self,
+        instance: &Instance,
+        command: &Command,
+        stdio: Stdio,
+    ) -> Result<ExitStatus> {
+        let of = self.call("run", Some(instance.name.as_str()), self.bound.limits.run);
+        let instance = convert::instance(instance);
+        let command = convert::command(command);
+        required!(self, of, |store, guest, context| {
+            let stdio = push_stdio(store, stdio)?;
+            guest
+                .call_run(store, context, &instance, &command, stdio)
+                .await
+        })
+    }
+
+    async fn copy(&self, instance: &Instance, direction: &Direction, stdio: Stdio) -> Result<()> {
+        let of = self.call("copy", Some(instance.name.as_str()), self.bound.limits.copy);
+        let instance = convert::instance(instance);
+        let direction = convert::direction(direction);
+        required!(self, of, |store, guest, context| {
+            let stdio = push_stdio(store, stdio)?;
+            guest
+                .call_copy(store, context, &instance, &direction, stdio)
+                .await
+        })
+    }
+
+    async fn discard(&self, doomed: &Doomed) -> Result<()> {
+        let of = self.call(
+            "discard",
+            Some(doomed.name.as_str()),
+            self.bound.limits.discard,
+        );
+        let doomed = convert::doomed(doomed);
+        let outcome = required!(self, of, |store, guest, context| guest
+            .call_discard(store, context, &doomed)
+            .await);
+        match outcome {
+            Err(error) if error.kind == ErrorKind::Gone => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    async fn check(&self, instance: &Instance) -> Result<()> {
+        let of = self.call(
+            "check",
+            Some(instance.name.as_str()),
+            self.bound.limits.check,
+        );
+        let instance = convert::instance(instance);
+        optional!(
+            self,
+            of,
+            liveness.runner_plugin_liveness,
+            |store, guest, context| guest.call_check(store, context, &instance).await
+        )
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>> {
+        let of = self.call("list", None, self.bound.limits.list);
+        optional!(
+            self,
+            of,
+            inventory.runner_plugin_inventory,
+            |store, guest, context| guest.call_list(store, context).await
+        )
+    }
+
+    async fn probe(&self, instance: &Instance) -> Result<Facts> {
+        let of = self.call(
+            "probe",
+            Some(instance.name.as_str()),
+            self.bound.limits.probe,
+        );
+        let instance = convert::instance(instance);
+        optional!(
+            self,
+            of,
+            facts.runner_plugin_facts,
+            |store, guest, context| guest.call_probe(store, context, &instance).await
+        )
+    }
+
+    async fn reboot(&self, instance: &Instance) -> Result<()> {
+        let of = self.call(
+            "reboot",
+            Some(instance.name.as_str()),
+            self.bound.limits.reboot,
+        );
+        let instance = convert::instance(instance);
+        optional!(
+            self,
+            of,
+            power.runner_plugin_power,
+            |store, guest, context| guest.call_reboot(store, context, &instance).await
+        )
+    }
+
+    async fn signal(&self, instance: &Instance, command_id: &str, signal: u8) -> Result<()> {
+        let of = self.call(
+            "signal",
+            Some(instance.name.as_str()),
+            self.bound.limits.signal,
+        );
+        let instance = convert::instance(instance);
+        let command_id = command_id.to_owned();
+        optional!(
+            self,
+            of,
+            signals.runner_plugin_signals,
+            |store, guest, context| guest
+                .call_send(store, context, &instance, &command_id, signal)
+                .await
+        )
+    }
+}

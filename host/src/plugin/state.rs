@@ -1,0 +1,156 @@
+//! What one call of one plugin has: a store's data. Made fresh for each call and thrown away with it.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::time::Instant;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use super::binding::Services;
+use super::bindings::types;
+use super::engine::{GuestEngine, Running};
+use super::guest_log::GuestLog;
+use super::limiter::{LimitHit, Limiter};
+use super::load::LoadedComponent;
+use super::{Capabilities, DirectoryAccess, Limits};
+use crate::provider::{CallContext, Stdio, Target};
+use crate::transport::SshSessions;
+
+/// The longest run of random bytes that a guest may ask for at once.
+const RANDOM: u64 = 1 << 20;
+
+/// A plugin bound to a source: what all its calls share, resolved once.
+pub(crate) struct Bound {
+    pub(crate) engine: Arc<GuestEngine>,
+    pub(crate) component: Arc<LoadedComponent>,
+    pub(crate) plugin: String,
+    pub(crate) version: String,
+    /// Source and configuration, as each call gets them.
+    pub(crate) context: types::Context,
+    pub(crate) grant: Capabilities,
+    pub(crate) limits: Limits,
+    pub(crate) services: Services,
+    pub(crate) ssh: Arc<SshSessions>,
+    /// Made at the first request; keeps connections for the next.
+    pub(crate) http: OnceLock<ureq::Agent>,
+}
+
+impl Bound {
+    /// For errors and messages of one call.
+    pub(crate) fn call_context(&self, call: &'static str, instance: Option<String>) -> CallContext {
+        CallContext {
+            plugin: self.plugin.clone(),
+            version: self.version.clone(),
+            source: self.context.source.clone(),
+            instance,
+            call,
+        }
+    }
+}
+
+/// The streams of the caller of `run` or `copy`; the resource `process.stdio`.
+#[expect(
+    unreachable_pub,
+    reason = "the generated bindings re-export it, which needs `pub`"
+)]
+pub struct CallerStdio(pub(crate) Stdio);
+
+/// What a call has used of limits that are counted.
+#[derive(Default)]
+pub(crate) struct Used {
+    pub(crate) processes: u64,
+    pub(crate) http_requests: u64,
+    pub(crate) http_bytes: u64,
+    pub(crate) log_bytes: u64,
+    pub(crate) log_dropped: u64,
+}
+
+/// The data of a store.
+pub(crate) struct State {
+    pub(crate) table: ResourceTable,
+    wasi: WasiCtx,
+    pub(crate) limiter: Limiter,
+    pub(crate) bound: Arc<Bound>,
+    pub(crate) context: Arc<CallContext>,
+    pub(crate) running: Running,
+    pub(crate) used: Used,
+    /// When the call must have ended.
+    pub(crate) deadline: Option<Instant>,
+    /// Ticks of guest execution that are left.
+    pub(crate) ticks: u64,
+    /// For hooks: the instance that the event is about.
+    pub(crate) target: Option<Arc<dyn Target>>,
+}
+
+impl State {
+    pub(crate) fn new(
+        bound: &Arc<Bound>,
+        context: Arc<CallContext>,
+        running: Running,
+        log: &GuestLog,
+    ) -> wasmtime::Result<Self> {
+        let limits = &bound.limits;
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles as usize);
+        Ok(Self {
+            table,
+            wasi: wasi(&bound.grant, log)?,
+            limiter: Limiter::new(limits.memory as usize, limits.tables as usize),
+            bound: bound.clone(),
+            context,
+            running,
+            used: Used::default(),
+            deadline: None,
+            ticks: u64::MAX,
+            target: None,
+        })
+    }
+
+    /// Counts one more program, or ends the call.
+    pub(crate) fn count_process(&mut self) -> wasmtime::Result<()> {
+        self.used.processes += 1;
+        let allowed = u64::from(self.bound.limits.processes);
+        if self.used.processes > allowed {
+            let what = format!(
+                "the plugin started {} programs in one call",
+                self.used.processes
+            );
+            return Err(LimitHit::trap("processes", what, allowed.to_string()));
+        }
+        Ok(())
+    }
+}
+
+/// Nothing is inherited: no environment, arguments, streams, sockets or names. Only granted directories are open.
+fn wasi(grant: &Capabilities, log: &GuestLog) -> wasmtime::Result<WasiCtx> {
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stdout(log.clone())
+        .stderr(log.clone())
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .max_random_size(RANDOM);
+    for (path, access) in &grant.directories {
+        let perms = match access {
+            DirectoryAccess::Read => FsPerms::ReadOnly,
+            DirectoryAccess::Write => FsPerms::ReadWrite,
+        };
+        wasi.preopened_dir(path, path.to_string_lossy(), perms)
+            .map_err(|e| {
+                e.context(format!(
+                    "cannot open the granted directory `{}`",
+                    path.display()
+                ))
+            })?;
+    }
+    Ok(wasi.build())
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
