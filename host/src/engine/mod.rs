@@ -29,6 +29,7 @@ use runner_core::id::{InstanceName, Timestamp, Token};
 pub use acquire::Acquired;
 pub use catalogue::{Catalogue, Listing};
 //pub use copy::{CopyProgress, CopySummary};
+pub use crate::store::OperationFilter;
 pub use error::{EngineError, FailureKind};
 pub use provision::chain;
 pub use repair::RepairReport;

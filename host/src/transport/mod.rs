@@ -14,6 +14,7 @@
 
 mod error;
 mod exec;
+mod instance;
 mod master;
 mod mux;
 mod quote;
@@ -22,6 +23,7 @@ mod target;
 
 pub use error::{TransportError, TransportKind};
 pub use exec::OUTPUT_LIMIT;
+pub use instance::SshInstance;
 pub use master::SshSessions;
 
 #[cfg(test)]

@@ -1,0 +1,172 @@
+//! What the engine may know of configuration and plugins.
+
+use std::sync::Arc;
+
+use runner_core::id::SourceName;
+use runner_core::policy::{Limit, Policy};
+
+use super::resolve::Bound;
+use super::secrets::UserSecrets;
+use super::{App, unloadable};
+use crate::config::SourceKind;
+use crate::engine::{Catalogue, Definition, EngineError, FailureKind, Listing, Result};
+use crate::plugin::{Binding, NoSink, Services};
+use crate::provider::{Hook, Provider, SshTarget};
+use crate::transport::SshInstance;
+
+/// The catalogue over the real configuration and the real plugins.
+pub(super) struct AppCatalogue(pub(super) App);
+
+impl AppCatalogue {
+    fn binding(&self, source: &SourceName, bound: &Bound) -> Result<Binding> {
+        let app = &self.0;
+        let ssh = if bound.grant.ssh.is_empty() {
+            None
+        } else {
+            Some(Arc::clone(app.ssh()?))
+        };
+        Ok(Binding {
+            source: source.clone(),
+            config: bound.config.clone(),
+            grant: bound.grant.clone(),
+            limits: bound.limits.clone(),
+            services: Services {
+                secrets: Arc::new(UserSecrets(app.clone())),
+                log: Arc::new(NoSink),
+                ssh,
+                path: app.environment().path.clone(),
+            },
+        })
+    }
+}
+
+fn bound(value: &serde_json::Value, source: &SourceName) -> Result<Bound> {
+    // A reference deserialises without a copy of the whole.
+    serde::Deserialize::deserialize(value).map_err(|error: serde_json::Error| {
+        EngineError::new(
+            FailureKind::State,
+            format!("the stored definition of source `{source}` is damaged"),
+        )
+        .because(error)
+    })
+}
+
+impl Catalogue for AppCatalogue {
+    fn provider(&self, definition: &Definition) -> Result<Arc<dyn Provider>> {
+        let bound = bound(&definition.plugin, &definition.source)?;
+        let binding = self.binding(&definition.source, &bound)?;
+        self.0
+            .plugins()
+            .provider(&bound.component, binding)
+            .map_err(unloadable)
+    }
+
+    fn ssh(&self, definition: &Definition, target: &SshTarget) -> Result<Arc<dyn Provider>> {
+        let sessions = Arc::clone(self.0.ssh()?);
+        Ok(Arc::new(SshInstance::new(
+            sessions,
+            target.clone(),
+            definition.source.to_string(),
+        )))
+    }
+
+    fn hooks(&self, definition: &Definition) -> Result<Vec<Arc<dyn Hook>>> {
+        let mut hooks = Vec::new();
+        for value in &definition.hooks {
+            let bound = bound(value, &definition.source)?;
+            let binding = self.binding(&definition.source, &bound)?;
+            hooks.push(
+                self.0
+                    .plugins()
+                    .hook(&bound.component, binding)
+                    .map_err(unloadable)?,
+            );
+        }
+        Ok(hooks)
+    }
+
+    fn still_granted(&self, definition: &Definition) -> Result<()> {
+        let bound = bound(&definition.plugin, &definition.source)?;
+        let grant = self
+            .0
+            .store()?
+            .read(|tx| tx.grant(&definition.source, &bound.component.digest))?;
+        if grant.is_some_and(|grant| grant.revoked_at.is_some()) {
+            return Err(EngineError::new(
+                FailureKind::Denied,
+                format!("the rights of plugin `{}` for source `{}` were taken back", bound.component.name, definition.source),
+            )
+            .hint(format!(
+                "its instances can only be released and discarded; `runner plugin grant {}` grants them again",
+                definition.source
+            )));
+        }
+        Ok(())
+    }
+
+    fn current(&self, source: &SourceName) -> Result<Option<(Policy, String)>> {
+        let Some(config) = self.0.config().source(source)? else {
+            return Ok(None);
+        };
+        if matches!(config.kind, SourceKind::Pool { .. }) {
+            return Ok(None);
+        }
+        let resolved = self.0.resolve(config, source.to_string(), &[])?;
+        let shape = self.0.shape(&resolved)?;
+        Ok(Some((resolved.policy, shape)))
+    }
+
+    fn pool(&self, pool: &SourceName) -> Option<Policy> {
+        let config = self.0.config().source(pool).ok()??;
+        matches!(config.kind, SourceKind::Pool { .. }).then(|| config.policy(Limit::Unlimited))
+    }
+
+    fn listings(&self) -> Result<Vec<Listing>> {
+        let config = self.0.config();
+        let mut listings = Vec::new();
+        for name in config.source_names() {
+            match self.listing(&name) {
+                Ok(Some(listing)) => listings.push(listing),
+                Ok(None) => {}
+                // One broken source must not hide the others.
+                Err(error) => tracing::error!(
+                    "source `{name}` is left out: {}",
+                    crate::engine::chain(&error)
+                ),
+            }
+        }
+        Ok(listings)
+    }
+}
+
+impl AppCatalogue {
+    fn listing(&self, name: &SourceName) -> Result<Option<Listing>> {
+        let config = self.0.config();
+        let Some(source) = config.source(name)? else {
+            return Ok(None);
+        };
+        if !matches!(source.kind, SourceKind::Pool { .. }) {
+            return Ok(Some(Listing {
+                name: name.clone(),
+                policy: self.0.policy_of(source)?,
+                children: None,
+            }));
+        }
+        let mut total = Limit::At(0);
+        let mut children = Vec::new();
+        for child in config.expand(&source)? {
+            children.push(child.name.clone());
+            total = total.plus(self.0.policy_of(child)?.maximum);
+        }
+        let own = source.policy(Limit::Unlimited);
+        let policy = Policy {
+            maximum: own.maximum.tighter(total),
+            ..own
+        };
+        Ok(Some(Listing {
+            name: name.clone(),
+            policy,
+            children: Some(children),
+        }))
+    }
+}

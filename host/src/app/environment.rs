@@ -1,0 +1,109 @@
+//! The one reader of the process' environment.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use runner_core::id::Token;
+
+use crate::config::Roots;
+use crate::engine::{EngineError, FailureKind, Result, SCRIPT_OF};
+
+/// Where things are and who we are. Directories are not made before something is put into them.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Configuration, in order of precedence.
+    pub roots: Roots,
+    /// `RUNNER_STATE_DIR`, else `runner` in `XDG_STATE_HOME`.
+    pub state: PathBuf,
+    /// `RUNNER_CACHE_DIR`, else `runner` in `XDG_CACHE_HOME`.
+    pub cache: PathBuf,
+    /// `RUNNER_DATA_DIR`, else `runner` in `XDG_DATA_HOME`.
+    pub data: PathBuf,
+    /// The user's own configuration directory: `RUNNER_CONFIG_DIR`, else `runner` in `XDG_CONFIG_HOME`.
+    pub user_config: PathBuf,
+    /// For sockets: `runner` in `XDG_RUNTIME_DIR`, else `/tmp/runner-UID`.
+    pub runtime: PathBuf,
+    /// `PATH`.
+    pub path: OsString,
+    pub user: String,
+    pub host: String,
+    /// This program.
+    pub program: PathBuf,
+    /// The instance whose script called us.
+    pub script_of: Option<Token>,
+    /// `RUNNER_LOG`: what to log, in tracing's filter syntax.
+    pub log: Option<String>,
+    /// `NO_COLOR` is set and not empty.
+    pub no_color: bool,
+    /// `RUNNER_FAULT`: where to die, for tests.
+    pub(super) fault: Option<String>,
+}
+
+impl Environment {
+    /// Reads the environment of this process. `here` is where to look for the project's configuration; none: the current
+    /// directory.
+    pub fn from_process(here: Option<&Path>) -> Result<Self> {
+        let home = home()?;
+        let xdg = |variable: &str, fallback: &str| match env::var_os(variable).map(PathBuf::from) {
+            Some(path) if path.is_absolute() => path,
+            _ => home.join(fallback),
+        };
+        let own = |variable: &str, xdg: PathBuf| match env::var_os(variable) {
+            Some(path) if !path.is_empty() => PathBuf::from(path),
+            _ => xdg.join("runner"),
+        };
+        let config_home = xdg("XDG_CONFIG_HOME", ".config");
+        let user_config = own("RUNNER_CONFIG_DIR", config_home.clone());
+        let current = match here {
+            Some(here) => here.to_owned(),
+            None => env::current_dir().map_err(|error| {
+                EngineError::new(FailureKind::Io, "the current directory cannot be read")
+                    .because(error)
+            })?,
+        };
+        let absolute = std::path::absolute(&current).map_err(|error| {
+            EngineError::new(FailureKind::Io, "the current directory cannot be read").because(error)
+        })?;
+        let uid = rustix::process::geteuid();
+        let runtime = match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
+            Some(path) if path.is_absolute() && path.is_dir() => path.join("runner"),
+            _ => env::temp_dir().join(format!("runner-{}", uid.as_raw())),
+        };
+        let text = |variable: &str| env::var(variable).ok().filter(|text| !text.is_empty());
+        Ok(Self {
+            roots: Roots::find(user_config.clone(), config_home.join("crcache"), &absolute),
+            state: own("RUNNER_STATE_DIR", xdg("XDG_STATE_HOME", ".local/state")),
+            cache: own("RUNNER_CACHE_DIR", xdg("XDG_CACHE_HOME", ".cache")),
+            data: own("RUNNER_DATA_DIR", xdg("XDG_DATA_HOME", ".local/share")),
+            user_config,
+            runtime,
+            path: env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
+            user: text("USER")
+                .or_else(|| text("LOGNAME"))
+                .unwrap_or_else(|| uid.as_raw().to_string()),
+            host: rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned(),
+            program: env::current_exe().unwrap_or_else(|_| "runner".into()),
+            script_of: text(SCRIPT_OF).map(Token::stored),
+            log: text("RUNNER_LOG"),
+            no_color: text("NO_COLOR").is_some(),
+            fault: text("RUNNER_FAULT"),
+        })
+    }
+
+    /// The value of a secret that was set in the environment.
+    pub(super) fn secret(&self, name: &str) -> Option<OsString> {
+        env::var_os(format!("RUNNER_SECRET_{name}"))
+    }
+}
+
+fn home() -> Result<PathBuf> {
+    etcetera::home_dir().map_err(|error| {
+        EngineError::new(FailureKind::Invalid, "there is no home directory")
+            .hint("set `HOME`, or all of `RUNNER_CONFIG_DIR`, `RUNNER_STATE_DIR`, `RUNNER_CACHE_DIR` and `RUNNER_DATA_DIR`")
+            .because(error)
+    })
+}

@@ -1,0 +1,138 @@
+//! The composition root: brings configuration, plugins, store and engine together. The only room that knows all of
+//! them, and the only one that reads the environment.
+//!
+//! Everything is opened on first use: `status` never touches a component, `run` never reads the configuration.
+
+mod catalogue;
+mod consent;
+mod environment;
+mod plugins;
+mod resolve;
+mod secrets;
+
+use std::sync::{Arc, OnceLock};
+
+pub use crate::config::SourceArgument as SourceArg;
+pub use consent::{Answer, Consent, GrantAsk, Previous, Refuse};
+pub use environment::Environment;
+pub use plugins::{GrantListing, PluginListing};
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::engine::{Engine, EngineError, FailureKind, Identity, Owner, Result};
+use crate::plugin::{PluginDirs, PluginHost};
+use crate::store::Store;
+use crate::transport::SshSessions;
+
+/// The program, not yet opened. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+struct Parts {
+    environment: Environment,
+    config: OnceLock<Config>,
+    store: OnceLock<Arc<Store>>,
+    plugins: OnceLock<PluginHost>,
+    ssh: OnceLock<Arc<SshSessions>>,
+    engine: OnceLock<Engine>,
+}
+
+impl App {
+    /// Opens nothing yet.
+    pub fn new(environment: Environment) -> Self {
+        if let Some(point) = &environment.fault {
+            crate::engine::fault::arm(point);
+        }
+        Self(Arc::new(Parts {
+            environment,
+            config: OnceLock::new(),
+            store: OnceLock::new(),
+            plugins: OnceLock::new(),
+            ssh: OnceLock::new(),
+            engine: OnceLock::new(),
+        }))
+    }
+
+    /// Where things are, and who we are.
+    pub fn environment(&self) -> &Environment {
+        &self.0.environment
+    }
+
+    /// The configuration; sources in it are read one by one.
+    pub fn config(&self) -> &Config {
+        self.0
+            .config
+            .get_or_init(|| Config::discover(self.environment().roots.clone()))
+    }
+
+    /// The state database.
+    pub fn store(&self) -> Result<&Arc<Store>> {
+        if let Some(store) = self.0.store.get() {
+            return Ok(store);
+        }
+        let opened = Arc::new(Store::open(&self.environment().state)?);
+        Ok(self.0.store.get_or_init(|| opened))
+    }
+
+    /// The room of plugins.
+    pub fn plugins(&self) -> &PluginHost {
+        self.0
+            .plugins
+            .get_or_init(|| PluginHost::new(self.plugin_dirs()))
+    }
+
+    fn plugin_dirs(&self) -> PluginDirs {
+        let environment = self.environment();
+        PluginDirs {
+            installed: environment.data.join("plugins"),
+            components: environment.state.join("components"),
+            compiled: environment.cache.join("compiled"),
+            ssh: environment.runtime.clone(),
+        }
+    }
+
+    /// OpenSSH sessions, for plugins and for instances that are reached by ssh.
+    fn ssh(&self) -> Result<&Arc<SshSessions>> {
+        if let Some(ssh) = self.0.ssh.get() {
+            return Ok(ssh);
+        }
+        let mut sessions = SshSessions::new(self.environment().runtime.clone());
+        if let Some(file) = &self.config().settings()?.ssh_config {
+            sessions = sessions.with_options(["-F".into(), file.value.clone().into_os_string()]);
+        }
+        Ok(self.0.ssh.get_or_init(|| Arc::new(sessions)))
+    }
+
+    /// The verbs.
+    pub fn engine(&self) -> Result<&Engine> {
+        if let Some(engine) = self.0.engine.get() {
+            return Ok(engine);
+        }
+        let environment = self.environment();
+        let identity = Identity {
+            owner: Owner {
+                user: environment.user.clone(),
+                host: environment.host.clone(),
+                pid: std::process::id(),
+            },
+            script_of: environment.script_of.clone(),
+        };
+        let engine = Engine::new(
+            Arc::clone(self.store()?),
+            Arc::new(catalogue::AppCatalogue(self.clone())),
+            Arc::new(SystemClock),
+            identity,
+            environment.state.join("work"),
+            environment.program.clone(),
+        );
+        Ok(self.0.engine.get_or_init(|| engine))
+    }
+}
+
+/// A component that cannot be loaded, as an error of a verb.
+fn unloadable(error: crate::plugin::LoadError) -> EngineError {
+    let hint = error.hint.clone();
+    let mut failed = EngineError::new(FailureKind::Invalid, "the plugin cannot be used");
+    failed.hint = hint;
+    failed.because(error)
+}

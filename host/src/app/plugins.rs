@@ -1,0 +1,240 @@
+//! `runner plugin`: what there is, what it asks for, what it was granted.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use runner_core::id::{SourceName, Timestamp};
+use runner_core::policy::Policy;
+use serde::Serialize;
+
+use super::resolve::{locator, parse_capabilities};
+use super::{App, unloadable};
+use crate::config::{PluginPath, SourceArgument, SourceConfig, SourceKind};
+use crate::engine::{EngineError, FailureKind, Result};
+use crate::plugin::{Capabilities, Component, Locator, Origin};
+use crate::store::{Durability, StoreError};
+
+/// One plugin that can be used by name.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PluginListing {
+    pub name: String,
+    pub version: String,
+    pub kind: &'static str,
+    pub description: String,
+    /// `embedded`, or the path of the file.
+    pub origin: String,
+    pub digest: String,
+    /// Why it cannot be used, in place of the rest.
+    pub trouble: Option<String>,
+}
+
+/// One permission.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct GrantListing {
+    pub source: String,
+    pub plugin: String,
+    pub version: String,
+    pub digest: String,
+    pub capabilities: Capabilities,
+    pub granted_at: Timestamp,
+    pub granted_by: String,
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl App {
+    /// Every embedded and installed plugin.
+    pub fn plugin_list(&self) -> Vec<PluginListing> {
+        let describe = |name: String| match self.plugins().inspect(&Locator::Name(name.clone())) {
+            Ok(component) => PluginListing {
+                name,
+                version: component.reference.version.clone(),
+                kind: component.manifest.kind.word(),
+                description: component.manifest.description.clone(),
+                origin: match &component.origin {
+                    Origin::Embedded => "embedded".into(),
+                    Origin::File(path) => path.display().to_string(),
+                },
+                digest: component.reference.digest.clone(),
+                trouble: None,
+            },
+            Err(error) => PluginListing {
+                name,
+                version: String::new(),
+                kind: "",
+                description: String::new(),
+                origin: String::new(),
+                digest: String::new(),
+                trouble: Some(error.to_string()),
+            },
+        };
+        self.plugin_dirs()
+            .names()
+            .into_iter()
+            .map(describe)
+            .collect()
+    }
+
+    /// One component, by installed name or file. Nothing of it is run.
+    pub fn plugin_inspect(&self, name_or_file: &str) -> Result<Component> {
+        self.plugins()
+            .inspect(&named(name_or_file))
+            .map_err(unloadable)
+    }
+
+    /// Grants a source's plugin, and its hooks, exactly what they ask for; answers what that was.
+    pub fn plugin_grant(
+        &self,
+        source: &SourceArgument,
+        options: &[(String, String)],
+    ) -> Result<Vec<GrantListing>> {
+        let config = self.source_config(source, options)?;
+        let sources = match &config.kind {
+            SourceKind::Pool { .. } => self.config().expand(&config)?,
+            SourceKind::Provider { .. } => vec![config],
+        };
+        let mut granted = Vec::new();
+        for config in sources {
+            let resolved = self.resolve(config, String::new(), options)?;
+            let name = resolved.source.name.clone();
+            granted.push(self.grant_and_list(&name, &resolved.component, &resolved.requested)?);
+            for hook in &resolved.source.hooks {
+                let component = self
+                    .plugins()
+                    .inspect(&locator(&hook.plugin))
+                    .map_err(unloadable)?;
+                let requested = self.hook_request(&resolved.source, &component, &hook.options)?;
+                granted.push(self.grant_and_list(&name, &component, &requested)?);
+            }
+        }
+        Ok(granted)
+    }
+
+    fn grant_and_list(
+        &self,
+        source: &SourceName,
+        component: &Component,
+        capabilities: &Capabilities,
+    ) -> Result<GrantListing> {
+        self.remember(source, component, capabilities)?;
+        let reference = &component.reference;
+        let row = self
+            .store()?
+            .read(|tx| tx.grant(source, &reference.digest))?;
+        let row =
+            row.ok_or_else(|| EngineError::new(FailureKind::State, "the grant was not stored"))?;
+        listing(row)
+    }
+
+    /// Takes back what a source's plugins were granted, the embedded ones included.
+    pub fn plugin_revoke(&self, source: &SourceName) -> Result<usize> {
+        use crate::clock::Clock as _;
+        let now = crate::clock::SystemClock.now();
+        // An embedded plugin has no recorded grant to take back: record one, so that it can be.
+        if let Some(config) = self.config().source(source)?
+            && let SourceKind::Provider { plugin } = &config.kind
+        {
+            let component = self
+                .plugins()
+                .inspect(&locator(plugin))
+                .map_err(unloadable)?;
+            let reference = &component.reference;
+            let known = self
+                .store()?
+                .read(|tx| tx.grant(source, &reference.digest))?;
+            if reference.embedded && known.is_none() {
+                let resolved = self.resolve(config, String::new(), &[])?;
+                self.remember(source, &component, &resolved.requested)?;
+            }
+        }
+        Ok(self
+            .store()?
+            .write::<_, StoreError>(Durability::Full, |tx| tx.revoke_grants(source, now))?)
+    }
+
+    /// Every recorded permission, newest first.
+    pub fn grants(&self, source: Option<&SourceName>) -> Result<Vec<GrantListing>> {
+        self.store()?
+            .read(|tx| tx.grants(source))?
+            .into_iter()
+            .map(listing)
+            .collect()
+    }
+
+    /// Installs a component file under its own name; answers where it went.
+    pub fn plugin_install(&self, file: &Path) -> Result<(PathBuf, Component)> {
+        let component = self
+            .plugins()
+            .inspect(&Locator::File(file.to_owned()))
+            .map_err(unloadable)?;
+        let directory = self.plugin_dirs().installed;
+        let path = directory.join(format!("{}.wasm", component.reference.name));
+        let failed = |error: std::io::Error| {
+            EngineError::new(
+                FailureKind::Io,
+                format!("cannot write `{}`", path.display()),
+            )
+            .because(error)
+        };
+        std::fs::create_dir_all(&directory).map_err(failed)?;
+        let mut draft = tempfile::NamedTempFile::new_in(&directory).map_err(failed)?;
+        draft.write_all(component.bytes()).map_err(failed)?;
+        draft.as_file().sync_all().map_err(failed)?;
+        draft.persist(&path).map_err(|error| failed(error.error))?;
+        Ok((path, component))
+    }
+
+    /// The limits of a source, as far as they follow from its configuration and its plugin's manifest.
+    pub(super) fn policy_of(&self, source: SourceConfig) -> Result<Policy> {
+        let name = source.name.to_string();
+        Ok(self.resolve(source, name, &[])?.policy)
+    }
+
+    fn hook_request(
+        &self,
+        source: &SourceConfig,
+        component: &Component,
+        options: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Capabilities> {
+        let wrong = |problems: Vec<crate::plugin::ConfigProblem>| {
+            let words: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            EngineError::new(
+                FailureKind::Invalid,
+                format!(
+                    "the options of hook `{}` of source `{}` are wrong: {}",
+                    component.reference.name,
+                    source.name,
+                    words.join("; ")
+                ),
+            )
+        };
+        let config = component.manifest.configure(options, &[]).map_err(wrong)?;
+        component
+            .manifest
+            .requested(&config, &self.environment().path)
+            .map_err(wrong)
+    }
+}
+
+/// A text with a slash, or with the ending of a component, is a file.
+fn named(text: &str) -> Locator {
+    if text.contains('/') || text.ends_with(".wasm") {
+        Locator::File(PathBuf::from(text))
+    } else {
+        locator(&PluginPath::Name(text.to_owned()))
+    }
+}
+
+fn listing(row: crate::store::GrantRow) -> Result<GrantListing> {
+    Ok(GrantListing {
+        capabilities: parse_capabilities(&row)?,
+        source: row.source,
+        plugin: row.plugin,
+        version: row.version,
+        digest: row.digest,
+        granted_at: row.granted_at,
+        granted_by: row.granted_by,
+        revoked_at: row.revoked_at,
+    })
+}

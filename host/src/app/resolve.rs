@@ -1,0 +1,568 @@
+//! From the name of a source to its definition: configuration, component, validated keys, grant.
+
+use std::path::Path;
+use std::time::Duration;
+
+use runner_core::id::SourceName;
+use runner_core::policy::{Limit, Policy};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::consent::{Answer, Consent, GrantAsk, Previous};
+use super::{App, unloadable};
+use crate::config::{
+    ConfigError, HookConfig, PluginPath, Problem, SourceArgument, SourceConfig, SourceKind,
+};
+use crate::engine::{Definition, Draw, EngineError, FailureKind, Result};
+use crate::plugin::{
+    Capabilities, Component, ComponentRef, ConfigProblem, Limits, Locator, Maximum, digest_of,
+};
+use crate::store::{Durability, GrantRow, StoreError};
+
+/// How long a script may take when `[limits] scripts` does not say.
+const SCRIPT_DEADLINE: Duration = Duration::from_secs(30 * 60);
+
+/// What the engine keeps of a plugin without being able to read it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Bound {
+    pub(super) component: ComponentRef,
+    pub(super) config: Map<String, Value>,
+    pub(super) grant: Capabilities,
+    pub(super) limits: Limits,
+}
+
+/// A source brought together, before anybody was asked for anything.
+pub(super) struct Resolved {
+    pub(super) source: SourceConfig,
+    pub(super) component: Component,
+    pub(super) config: Map<String, Value>,
+    pub(super) requested: Capabilities,
+    pub(super) limits: Limits,
+    pub(super) policy: Policy,
+    /// The command line's way to name it, for the command that grants.
+    pub(super) argument: String,
+}
+
+/// A mistake of the operator's.
+pub(super) fn invalid(message: impl Into<String>) -> EngineError {
+    EngineError::new(FailureKind::Invalid, message)
+}
+
+impl From<ConfigError> for EngineError {
+    fn from(error: ConfigError) -> Self {
+        invalid("the configuration is wrong").because(error)
+    }
+}
+
+impl App {
+    /// The source `-s` defaults to.
+    pub fn default_source(&self) -> Result<SourceName> {
+        Ok(self.config().default_source()?)
+    }
+
+    /// What `acquire` draws on: looks everything up, and asks for what is not granted yet. `options` are `-o`.
+    pub fn draw(
+        &self,
+        source: &SourceArgument,
+        options: &[(String, String)],
+        consent: &dyn Consent,
+    ) -> Result<Draw> {
+        let config = self.source_config(source, options)?;
+        let SourceKind::Pool { .. } = config.kind else {
+            let resolved = self.resolve(config, argument_of(source, options), options)?;
+            let definition = self.define(resolved, consent)?;
+            return Ok(Draw {
+                asked: definition.source.clone(),
+                pool: None,
+                sources: vec![definition],
+            });
+        };
+        if !options.is_empty() {
+            return Err(invalid(format!(
+                "`{}` is a pool: `-o` belongs to a plugin",
+                config.name
+            ))
+            .hint("give the options in the configuration of the pool's sources"));
+        }
+        let policy = config.policy(Limit::Unlimited);
+        let asked = config.name.clone();
+        let mut sources = Vec::new();
+        for child in self.config().expand(&config)? {
+            let name = child.name.to_string();
+            sources.push(self.define(self.resolve(child, name, &[])?, consent)?);
+        }
+        Ok(Draw {
+            asked,
+            pool: Some(policy),
+            sources,
+        })
+    }
+
+    /// Configuration of a source that was named on the command line.
+    pub(super) fn source_config(
+        &self,
+        source: &SourceArgument,
+        options: &[(String, String)],
+    ) -> Result<SourceConfig> {
+        match source {
+            SourceArgument::Named(name) => self.named(name),
+            SourceArgument::File {
+                path,
+                options: inline,
+            } => {
+                let absolute = std::path::absolute(path).map_err(|error| {
+                    invalid(format!("`{}` is not a usable path", path.display())).because(error)
+                })?;
+                let all: Vec<_> = inline.iter().chain(options).cloned().collect();
+                Ok(SourceConfig::adhoc(&absolute, &all))
+            }
+        }
+    }
+
+    pub(super) fn named(&self, name: &SourceName) -> Result<SourceConfig> {
+        match self.config().source(name)? {
+            Some(source) => Ok(source),
+            None => {
+                let problem = self.config().unknown(name);
+                Err(EngineError {
+                    hint: problem.hint.or(EngineError::unknown_source(name).hint),
+                    ..EngineError::unknown_source(name)
+                })
+            }
+        }
+    }
+
+    /// Component, validated keys, limits and request of one source. Nothing is asked.
+    pub(super) fn resolve(
+        &self,
+        source: SourceConfig,
+        argument: String,
+        options: &[(String, String)],
+    ) -> Result<Resolved> {
+        let SourceKind::Provider { plugin } = &source.kind else {
+            return Err(invalid(format!(
+                "`{}` is a pool, not a source of its own",
+                source.name
+            )));
+        };
+        let component = self
+            .plugins()
+            .inspect(&locator(plugin))
+            .map_err(unloadable)?;
+        if component.is_hook() {
+            return Err(invalid(format!(
+                "`{}` is a hook, not a provider",
+                component.reference.name
+            ))
+            .hint("name it under `hooks` in a source's configuration"));
+        }
+        let adhoc = source.file.is_none() && matches!(plugin, PluginPath::File(_));
+        let overrides: Vec<(String, String)> = if adhoc {
+            adhoc_options(&source)
+        } else {
+            options.to_vec()
+        };
+        let typed = if adhoc {
+            Map::new()
+        } else {
+            source.options.clone()
+        };
+        let (typed, overrides) = if source.options_untyped && !adhoc {
+            (
+                Map::new(),
+                untyped(&source.options)
+                    .into_iter()
+                    .chain(overrides)
+                    .collect(),
+            )
+        } else {
+            (typed, overrides)
+        };
+        let config = component
+            .manifest
+            .configure(&typed, &overrides)
+            .map_err(|problems| self.plugin_problems(&source, &component, problems))?;
+        let requested = component
+            .manifest
+            .requested(&config, &self.environment().path)
+            .map_err(|problems| self.plugin_problems(&source, &component, problems))?;
+        let limits = self.limits(&source)?;
+        let of_plugin = component.manifest.default_maximum(&config);
+        let mut policy = source.policy(of_plugin);
+        if matches!(component.manifest.maximum, Some(Maximum::CountOf(_))) {
+            // There are no more machines than were listed.
+            policy.maximum = policy.maximum.tighter(of_plugin);
+        }
+        Ok(Resolved {
+            source,
+            component,
+            config,
+            requested,
+            limits,
+            policy,
+            argument,
+        })
+    }
+
+    fn limits(&self, source: &SourceConfig) -> Result<Limits> {
+        let mut table = self.config().settings()?.limits.clone();
+        table.extend(source.limits.clone());
+        table.remove("scripts");
+        Limits::from_table(&table).map_err(|problems| {
+            let problems = problems.iter().map(|problem| {
+                source.problem(
+                    &format!("limits.{}", problem.key),
+                    &problem.to_string(),
+                    None,
+                )
+            });
+            EngineError::from(ConfigError {
+                problems: problems.collect(),
+            })
+        })
+    }
+
+    fn plugin_problems(
+        &self,
+        source: &SourceConfig,
+        component: &Component,
+        problems: Vec<ConfigProblem>,
+    ) -> EngineError {
+        let problems: Vec<Problem> = problems
+            .iter()
+            .map(|problem| source.problem(&problem.key, &problem.to_string(), None))
+            .collect();
+        let reference = &component.reference;
+        invalid(format!(
+            "the configuration of source `{}` does not suit its plugin `{}` {}",
+            source.name, reference.name, reference.version
+        ))
+        .hint(format!(
+            "`runner plugin inspect {}` shows the keys it knows",
+            reference.name
+        ))
+        .because(ConfigError { problems })
+    }
+
+    /// The definition of a source, once everything it asks for is granted.
+    pub(super) fn define(&self, resolved: Resolved, consent: &dyn Consent) -> Result<Definition> {
+        let mut hooks = Vec::new();
+        for hook in &resolved.source.hooks {
+            hooks.push(self.define_hook(&resolved, hook, consent)?);
+        }
+        let grant = self.granted(
+            &resolved.source,
+            &resolved.component,
+            &resolved.requested,
+            &resolved.argument,
+            consent,
+        )?;
+        if !resolved.component.reference.embedded {
+            resolved
+                .component
+                .keep(&self.plugin_dirs())
+                .map_err(unloadable)?;
+        }
+        let shape = self.shape(&resolved)?;
+        let script_deadline = match resolved
+            .source
+            .limits
+            .get("scripts")
+            .and_then(Value::as_u64)
+        {
+            None => SCRIPT_DEADLINE,
+            Some(seconds) => Duration::from_secs(seconds),
+        };
+        let bound = Bound {
+            component: resolved.component.reference.clone(),
+            config: resolved.config,
+            grant,
+            limits: resolved.limits,
+        };
+        Ok(Definition {
+            source: resolved.source.name.clone(),
+            policy: resolved.policy,
+            shape,
+            workdir: resolved.requested.workdir,
+            provision_scripts: resolved.source.provision_scripts.clone(),
+            discard_scripts: resolved.source.discard_scripts.clone(),
+            script_deadline,
+            plugin: json(&bound)?,
+            hooks,
+        })
+    }
+
+    fn define_hook(
+        &self,
+        resolved: &Resolved,
+        hook: &HookConfig,
+        consent: &dyn Consent,
+    ) -> Result<Value> {
+        let component = self
+            .plugins()
+            .inspect(&locator(&hook.plugin))
+            .map_err(unloadable)?;
+        let source = &resolved.source;
+        if !component.is_hook() {
+            return Err(invalid(format!(
+                "`{}` is a provider, not a hook",
+                component.reference.name
+            ))
+            .hint(format!(
+                "it is named under `hooks` of source `{}`",
+                source.name
+            )));
+        }
+        let config = component
+            .manifest
+            .configure(&hook.options, &[])
+            .map_err(|problems| self.plugin_problems(source, &component, problems))?;
+        let requested = component
+            .manifest
+            .requested(&config, &self.environment().path)
+            .map_err(|problems| self.plugin_problems(source, &component, problems))?;
+        let grant = self.granted(source, &component, &requested, &resolved.argument, consent)?;
+        if !component.reference.embedded {
+            component.keep(&self.plugin_dirs()).map_err(unloadable)?;
+        }
+        json(&Bound {
+            component: component.reference.clone(),
+            config,
+            grant,
+            limits: resolved.limits.clone(),
+        })
+    }
+
+    /// What the user granted, if it is enough; else the user is asked.
+    fn granted(
+        &self,
+        source: &SourceConfig,
+        component: &Component,
+        requested: &Capabilities,
+        argument: &str,
+        consent: &dyn Consent,
+    ) -> Result<Capabilities> {
+        let reference = &component.reference;
+        let known = self
+            .store()?
+            .read(|tx| tx.grant(&source.name, &reference.digest))?;
+        let revoked = known
+            .as_ref()
+            .is_some_and(|grant| grant.revoked_at.is_some());
+        let granted = match &known {
+            Some(grant) if !revoked => parse_capabilities(grant)?,
+            // The program's own components may do what their names promise, until that is taken back.
+            None if reference.embedded => return Ok(requested.clone()),
+            _ => Capabilities::default(),
+        };
+        let missing = requested.missing_from(&granted);
+        if missing.is_empty() {
+            return Ok(requested.clone());
+        }
+        let previous = match self
+            .store()?
+            .read(|tx| tx.grants(Some(&source.name)))?
+            .into_iter()
+            .find(|grant| grant.revoked_at.is_none() && grant.plugin == reference.name)
+        {
+            None => None,
+            Some(grant) => Some(Previous {
+                granted: parse_capabilities(&grant)?,
+                plugin: grant.plugin,
+                version: grant.version,
+                digest: grant.digest,
+            }),
+        };
+        let ask = GrantAsk {
+            source: source.name.clone(),
+            plugin: reference.name.clone(),
+            version: reference.version.clone(),
+            description: component.manifest.description.clone(),
+            digest: reference.digest.clone(),
+            requested: requested.clone(),
+            missing,
+            previous,
+            command: format!("runner plugin grant --source {}", shell_word(argument)),
+        };
+        match consent.ask(&ask) {
+            Answer::Grant => {
+                self.remember(&source.name, component, requested)?;
+                Ok(requested.clone())
+            }
+            Answer::Once => Ok(requested.clone()),
+            Answer::Refuse => Err(refusal(&ask, revoked)),
+        }
+    }
+
+    /// Records a grant.
+    pub(super) fn remember(
+        &self,
+        source: &SourceName,
+        component: &Component,
+        capabilities: &Capabilities,
+    ) -> Result<()> {
+        let grant = self.grant_row(source, component, capabilities)?;
+        self.store()?
+            .write::<_, StoreError>(Durability::Full, |tx| tx.put_grant(&grant))?;
+        Ok(())
+    }
+
+    pub(super) fn grant_row(
+        &self,
+        source: &SourceName,
+        component: &Component,
+        capabilities: &Capabilities,
+    ) -> Result<GrantRow> {
+        use crate::clock::Clock as _;
+        Ok(GrantRow {
+            source: source.to_string(),
+            digest: component.reference.digest.clone(),
+            plugin: component.reference.name.clone(),
+            version: component.reference.version.clone(),
+            capabilities: json(capabilities)?.to_string(),
+            granted_at: crate::clock::SystemClock.now(),
+            granted_by: self.environment().user.clone(),
+            revoked_at: None,
+        })
+    }
+
+    /// A digest of what decides whether an idle instance fits.
+    pub(super) fn shape(&self, resolved: &Resolved) -> Result<String> {
+        let mut parts = Vec::new();
+        let mut add = |part: &[u8]| {
+            parts.extend((part.len() as u64).to_le_bytes());
+            parts.extend(part);
+        };
+        add(resolved.component.reference.digest.as_bytes());
+        add(json(&resolved.config)?.to_string().as_bytes());
+        for hook in &resolved.source.hooks {
+            let component = self
+                .plugins()
+                .inspect(&locator(&hook.plugin))
+                .map_err(unloadable)?;
+            add(component.reference.digest.as_bytes());
+            add(json(&hook.options)?.to_string().as_bytes());
+        }
+        if let Some(directory) = &resolved.source.provision_scripts {
+            for script in scripts(directory)? {
+                add(script.as_os_str().as_encoded_bytes());
+                add(&read(&script)?);
+            }
+        }
+        Ok(digest_of(&parts))
+    }
+}
+
+fn scripts(directory: &Path) -> Result<Vec<std::path::PathBuf>> {
+    crate::config::scripts::list(directory).map_err(|error| {
+        invalid(format!(
+            "cannot read the scripts in `{}`",
+            directory.display()
+        ))
+        .because(error)
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| {
+        invalid(format!("cannot read the script `{}`", path.display())).because(error)
+    })
+}
+
+pub(super) fn parse_capabilities(grant: &GrantRow) -> Result<Capabilities> {
+    serde_json::from_str(&grant.capabilities).map_err(|error| {
+        EngineError::new(
+            FailureKind::State,
+            format!("the grant of source `{}` is damaged", grant.source),
+        )
+        .hint(format!(
+            "grant it again: `runner plugin grant {}`",
+            grant.source
+        ))
+        .because(error)
+    })
+}
+
+fn refusal(ask: &GrantAsk, revoked: bool) -> EngineError {
+    let wants = ask.missing.explain().join("; ");
+    let state = if revoked {
+        "was taken back its rights"
+    } else {
+        "is not granted what it asks for"
+    };
+    EngineError::new(
+        FailureKind::Denied,
+        format!(
+            "plugin `{}` {} {state}, for source `{}`: {wants}",
+            ask.plugin, ask.version, ask.source
+        ),
+    )
+    .hint(format!(
+        "to allow it: `{}`; for the instances of one call: `--grant`",
+        ask.command
+    ))
+}
+
+pub(super) fn locator(plugin: &PluginPath) -> Locator {
+    match plugin {
+        PluginPath::Name(name) => Locator::Name(name.clone()),
+        PluginPath::File(path) => Locator::File(path.clone()),
+    }
+}
+
+/// How the command line names it.
+fn argument_of(source: &SourceArgument, options: &[(String, String)]) -> String {
+    match source {
+        SourceArgument::Named(name) => name.to_string(),
+        SourceArgument::File {
+            path,
+            options: inline,
+        } => {
+            let mut text = path.display().to_string();
+            let mut before = ':';
+            for (key, value) in inline.iter().chain(options) {
+                let value = value.replace('\\', r"\\").replace(',', r"\,");
+                text.push_str(&format!("{before}{key}={value}"));
+                before = ',';
+            }
+            text
+        }
+    }
+}
+
+fn adhoc_options(source: &SourceConfig) -> Vec<(String, String)> {
+    untyped(&source.options)
+}
+
+/// Options whose format has no types, as texts for the schema to give them theirs.
+fn untyped(options: &Map<String, Value>) -> Vec<(String, String)> {
+    options
+        .iter()
+        .map(|(key, value)| {
+            let text = match value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            (key.clone(), text)
+        })
+        .collect()
+}
+
+pub(super) fn json(value: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|error| {
+        EngineError::new(
+            FailureKind::State,
+            "cannot store the definition of the source",
+        )
+        .because(error)
+    })
+}
+
+/// A word as a POSIX shell reads it back.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

@@ -1,0 +1,45 @@
+//! Where the values of granted secrets come from: `RUNNER_SECRET_NAME`, or the file `secrets/NAME` of the user's own
+//! configuration directory. A project's directory is never looked at.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
+use super::App;
+use crate::plugin::Secrets;
+
+/// The user's secrets.
+pub(super) struct UserSecrets(pub(super) App);
+
+impl Secrets for UserSecrets {
+    fn get(&self, name: &str) -> Result<Option<String>, String> {
+        if let Some(value) = self.0.environment().secret(name) {
+            return value
+                .into_string()
+                .map(Some)
+                .map_err(|_| format!("`RUNNER_SECRET_{name}` is not text"));
+        }
+        let path = self.0.environment().user_config.join("secrets").join(name);
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(format!("cannot read `{}`: {error}", path.display())),
+        };
+        if metadata.mode() & 0o077 != 0 {
+            return Err(format!(
+                "`{}` can be read by others: `chmod 600` it",
+                path.display()
+            ));
+        }
+        let value = fs::read_to_string(&path)
+            .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+        Ok(Some(value.trim_end_matches('\n').to_owned()))
+    }
+
+    fn how_to_set(&self, name: &str) -> String {
+        let path = self.0.environment().user_config.join("secrets").join(name);
+        format!(
+            "put it into `{}` (mode 600), or set `RUNNER_SECRET_{name}`",
+            path.display()
+        )
+    }
+}
