@@ -1,1 +1,237 @@
-//! placeholder
+//! A root file system with a layer of its own per instance: overlay, mount, process, host name and IPC namespaces, held
+//! by a small process 1. Everything about an instance is in its directory and in that process; a reboot of the
+//! machine ends them all.
+//!
+//! The work is done by the shell scripts beside this file. This one chooses and explains.
+
+use runner_sdk::{
+    Allocated, Command, Context, Doomed, Entry, Error, ExitStatus, Facts, Instance, Inventory,
+    Liveness, Output, Probe, Provider, Request, Result, Signals, Stdio, process,
+};
+
+struct Chroot;
+
+/// As in `plugin.json`, which documents each key.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Config {
+    rootfs: Option<String>,
+    tarball: Option<String>,
+    keep_network: bool,
+}
+
+/// A script, behind the functions that it uses.
+macro_rules! script {
+    ($name:literal) => {
+        concat!(include_str!("alive.sh"), include_str!($name))
+    };
+}
+
+impl Provider for Chroot {
+    type Config = Config;
+
+    fn allocate(ctx: &Context<Config>, request: &Request) -> Result<Allocated> {
+        let (kind, path) = match (&ctx.config.rootfs, &ctx.config.tarball) {
+            (Some(path), None) => ("rootfs", path),
+            (None, Some(path)) => ("tarball", path),
+            _ => {
+                return Err(Error::invalid("either `rootfs` or `tarball` is needed")
+                    .remedy("set `rootfs` to a directory, or `tarball` to an archive of one"));
+            }
+        };
+        let network = if ctx.config.keep_network {
+            "keep"
+        } else {
+            "none"
+        };
+        let made = process::output([
+            "sh",
+            "-c",
+            script!("make.sh"),
+            &format!("runner-chroot:{}", request.token),
+            &ctx.source,
+            &request.name,
+            directory(request.workdir.as_deref())?,
+            network,
+            kind,
+            path,
+            script!("init.sh"),
+        ])?;
+        if !made.status.success() {
+            return Err(explain(&made));
+        }
+        Ok(Allocated::new(&request.token).attribute(kind, path))
+    }
+
+    fn run(
+        _: &Context<Config>,
+        instance: &Instance,
+        command: Command,
+        io: Stdio,
+    ) -> Result<ExitStatus> {
+        match process::exec(enter(instance, command)?, io)? {
+            // The command's own, or `nsenter`'s because there is nothing to enter.
+            status @ ExitStatus::Code(1 | 125) => alive(instance).map(|()| status),
+            status => Ok(status),
+        }
+    }
+
+    fn discard(_: &Context<Config>, doomed: &Doomed) -> Result<()> {
+        let workdir = doomed.workdir.as_deref().unwrap_or_default();
+        let killed = process::output([
+            "sh",
+            "-c",
+            script!("kill.sh"),
+            "kill",
+            &doomed.token,
+            workdir,
+        ])?;
+        if killed.status.success() {
+            Ok(())
+        } else {
+            Err(Error::unavailable(killed.complaint()))
+        }
+    }
+}
+
+impl Liveness for Chroot {
+    fn check(_: &Context<Config>, instance: &Instance) -> Result<()> {
+        alive(instance)
+    }
+}
+
+impl Inventory for Chroot {
+    // What lives. The directories are the host's own, and it knows them without us.
+    fn list(ctx: &Context<Config>) -> Result<Vec<Entry>> {
+        let found = process::output(["sh", "-c", include_str!("list.sh")])?.success()?;
+        let text = String::from_utf8_lossy(&found.stdout);
+        Ok(tokens(&text, &ctx.source)
+            .into_iter()
+            .map(|token| Entry {
+                token: token.to_owned(),
+                handle: token.to_owned(),
+            })
+            .collect())
+    }
+}
+
+impl Probe for Chroot {
+    fn probe(_: &Context<Config>, instance: &Instance) -> Result<Facts> {
+        let mut measure = Command::from(["/bin/sh", "-c", Facts::SCRIPT]);
+        measure.id = "facts".to_owned();
+        let printed = process::output(enter(instance, measure)?)?;
+        alive(instance)?;
+        Ok(Facts::measured(&printed.success()?.stdout))
+    }
+}
+
+impl Signals for Chroot {
+    fn send(_: &Context<Config>, instance: &Instance, id: &str, signal: u8) -> Result<()> {
+        let workdir = directory(instance.workdir.as_deref())?;
+        let signal = signal.to_string();
+        process::output(["sh", "-c", script!("send.sh"), "send", workdir, id, &signal])?
+            .success()?;
+        Ok(())
+    }
+}
+
+/// The caller's command, inside. The shell of the instance is needed for nothing but a directory to start in.
+fn enter(instance: &Instance, command: Command) -> Result<Command> {
+    let workdir = directory(instance.workdir.as_deref())?;
+    let terminal = if command.tty { "--ctty" } else { "" };
+    let mut outer = Command::from([
+        "sh",
+        "-c",
+        script!("enter.sh"),
+        "enter",
+        workdir,
+        &command.id,
+        terminal,
+    ]);
+    for (name, value) in &command.env {
+        outer = outer.arg([name.as_bytes(), b"=", value].concat());
+    }
+    outer = outer.arg("chroot").arg(format!("{workdir}/root"));
+    if let Some(cwd) = &command.cwd {
+        let change = "cd -- \"$1\" || exit 126; shift; exec \"$@\"";
+        outer = outer.args(["/bin/sh", "-c", change, "sh"]).arg(cwd);
+    }
+    outer.tty = command.tty;
+    outer.id = command.id;
+    Ok(outer.args(command.argv))
+}
+
+/// Success when the instance's process 1 is there.
+fn alive(instance: &Instance) -> Result<()> {
+    let holder = format!("{}/holder", directory(instance.workdir.as_deref())?);
+    let check = concat!(
+        include_str!("alive.sh"),
+        "{ read -r pid start <\"$1\"; } 2>/dev/null && alive \"$pid\" \"$start\""
+    );
+    if process::output(["sh", "-c", check, "check", &holder])?
+        .status
+        .success()
+    {
+        Ok(())
+    } else {
+        Err(Error::gone(
+            "the instance is not running: its process 1 is not there",
+        ))
+    }
+}
+
+/// The error behind the exit code of `make.sh`.
+fn explain(made: &Output) -> Error {
+    let complaint = made.complaint();
+    match made.status {
+        ExitStatus::Code(64) => Error::invalid(complaint),
+        ExitStatus::Code(77) => {
+            Error::denied(complaint).remedy("run `runner` as root, or use `container`")
+        }
+        _ if complaint.contains("ermission denied") || complaint.contains("not permitted") => {
+            Error::denied(complaint).remedy(
+                "this machine does not let root mount: inside a container it needs `--privileged`",
+            )
+        }
+        _ if complaint.contains("No space left") => Error::exhausted(complaint),
+        _ => Error::failed(complaint),
+    }
+}
+
+/// The tokens of this source among command lines with a word per line: a marker, then the source.
+fn tokens<'a>(words: &'a str, source: &str) -> Vec<&'a str> {
+    let mut tokens: Vec<&str> = Vec::new();
+    let mut words = words.lines().peekable();
+    while let Some(word) = words.next() {
+        if let Some(token) = word.strip_prefix("runner-chroot:")
+            && words.peek() == Some(&source)
+            && !tokens.contains(&token)
+        {
+            tokens.push(token);
+        }
+    }
+    tokens
+}
+
+/// The instance's directory; the manifest requests it, so a host that gives none is broken.
+fn directory(workdir: Option<&str>) -> Result<&str> {
+    workdir.ok_or_else(|| Error::invalid("the host gave this instance no working directory"))
+}
+
+runner_sdk::provider!(
+    Chroot,
+    manifest = "plugin.json",
+    optional = [liveness, inventory, facts, signals]
+);
+
+#[cfg(test)]
+mod tests {
+    use super::tokens;
+
+    #[test]
+    fn only_this_sources_tokens_are_listed_and_each_once() {
+        let words = "unshare\n--\nsh\ninit\nrunner-chroot:aa\nbox\nbox-0\nkeep\nsh\ninit\nrunner-chroot:aa\nbox\nsh\nrunner-chroot:bb\nother\nbox\nrunner-chroot:cc";
+        assert_eq!(tokens(words, "box"), ["aa"]);
+        assert_eq!(tokens(words, "other"), ["bb"]);
+    }
+}
