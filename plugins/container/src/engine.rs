@@ -54,9 +54,8 @@ pub(crate) fn choose(ctx: &Context<Config>) -> Result<String> {
     if ctx.config.engine != "auto" {
         return Ok(ctx.config.engine.clone());
     }
-    let absent = match process::output(["podman", "--version"]) {
-        Ok(_) => return Ok("podman".to_owned()),
-        Err(error) => error,
+    let Err(absent) = process::output(["podman", "--version"]) else {
+        return Ok("podman".to_owned());
     };
     match process::output(["docker", "--version"]) {
         Ok(_) => Ok("docker".to_owned()),

@@ -9,6 +9,7 @@ use runner_sdk::{
     Allocated, Command, Context, Doomed, Entry, Error, ExitStatus, Facts, Instance, Inventory,
     Liveness, Output, Probe, Provider, Request, Result, Signals, Stdio, log, process,
 };
+use script::Start;
 
 struct Container;
 
@@ -93,12 +94,12 @@ impl Provider for Container {
         if command.tty {
             exec = exec.arg("--tty");
         }
-        let (argv, settings) = if ctx.config.has_shell() {
+        let Start { argv, env } = if ctx.config.has_shell() {
             script::start(&ctx.config.shell, &command)?
         } else {
-            (bare(&command, &mut exec)?, command.env.clone())
+            bare(&command, &mut exec)?
         };
-        for (variable, value) in &settings {
+        for (variable, value) in &env {
             exec = exec
                 .arg("--env")
                 .arg([variable.as_bytes(), b"=", value].concat());
@@ -222,7 +223,7 @@ fn inside<const N: usize>(made: &Made, argv: [&str; N]) -> Result<Output> {
 }
 
 /// The command for an image without a shell: the engine does what it can.
-fn bare(command: &Command, exec: &mut Command) -> Result<Vec<Vec<u8>>> {
+fn bare(command: &Command, exec: &mut Command) -> Result<Start> {
     let all = command
         .argv
         .iter()
@@ -240,7 +241,10 @@ fn bare(command: &Command, exec: &mut Command) -> Result<Vec<Vec<u8>>> {
         exec.argv.push(b"--workdir".to_vec());
         exec.argv.push(cwd.clone());
     }
-    Ok(command.argv.clone())
+    Ok(Start {
+        argv: command.argv.clone(),
+        env: command.env.clone(),
+    })
 }
 
 /// Whose code it is, the command's or the engine's.

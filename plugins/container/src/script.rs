@@ -36,48 +36,63 @@ set -- ${l##*) }
 [ "$3" != "$pid" ] || pid=-$pid
 kill -SIGNAL "$pid" 2>/dev/null || [ ! -d "/proc/${pid#-}" ]"#;
 
-/// What runs `command` in the container: arguments for the shell, and variables that the engine can set.
-pub(crate) fn start(
-    shell: &str,
-    command: &Command,
-) -> Result<(Vec<Vec<u8>>, Vec<(String, Vec<u8>)>)> {
+/// What starts a command in the container.
+pub(crate) struct Start {
+    /// The shell and its arguments.
+    pub(crate) argv: Vec<Vec<u8>>,
+    /// Variables that the engine can set.
+    pub(crate) env: Vec<(String, Vec<u8>)>,
+}
+
+/// A script that becomes `command`. What is UTF-8 travels as an argument of its own; the rest is in the script.
+pub(crate) fn start(shell: &str, command: &Command) -> Result<Start> {
     let mut script = NOTE.replace("ID", checked(&command.id)?);
-    let mut settings = Vec::new();
+    let mut env = Vec::new();
     for (name, value) in &command.env {
         if std::str::from_utf8(value).is_ok() {
-            settings.push((name.clone(), value.clone()));
+            env.push((name.clone(), value.clone()));
         } else if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            script += &format!("{}export {name}=\"${{x%.}}\"\n", assign(value));
+            script += &format!("{}export {name}=\"${{x%.}}\"\n", assign("x", value));
         } else {
             return Err(Error::invalid(format!(
                 "the variable `{name}` cannot be set to a value that is not UTF-8"
             )));
         }
     }
-    let go = if command.cwd.is_some() {
-        "cd -- \"$1\" || exit 126\nshift\nexec \"$@\""
-    } else {
-        "exec \"$@\""
-    };
-    let words: Vec<&Vec<u8>> = command.cwd.iter().chain(&command.argv).collect();
-    let mut argv: Vec<Vec<u8>> = vec![shell.into(), b"-c".to_vec()];
-    if words.iter().all(|word| std::str::from_utf8(word).is_ok()) {
-        argv.push((script + go).into());
-        argv.push(shell.into());
-        argv.extend(words.into_iter().cloned());
-    } else {
-        for word in words {
-            script += &format!("{}set -- \"$@\" \"${{x%.}}\"\n", assign(word));
+    let mut argv: Vec<Vec<u8>> = vec![shell.into(), b"-c".to_vec(), Vec::new(), shell.into()];
+    let mut words = String::new();
+    for (number, word) in command.cwd.iter().chain(&command.argv).enumerate() {
+        if std::str::from_utf8(word).is_ok() {
+            argv.push(word.clone());
+            words += &format!(" \"${{{}}}\"", argv.len() - 4);
+        } else {
+            script += &assign(&format!("x{number}"), word);
+            words += &format!(" \"${{x{number}%.}}\"");
         }
-        argv.push((script + "unset x\n" + go).into());
     }
-    Ok((argv, settings))
+    if words.contains('%') {
+        script += &format!("set --{words}\n");
+    }
+    if command.cwd.is_some() {
+        script += "cd -- \"$1\" || exit 126\nshift\n";
+    }
+    argv[2] = (script + "exec \"$@\"").into();
+    Ok(Start { argv, env })
 }
 
-/// Sets `x` to these bytes and a full stop: substitution would remove line breaks at the end.
-fn assign(bytes: &[u8]) -> String {
-    let octal: String = bytes.iter().map(|byte| format!("\\{byte:03o}")).collect();
-    format!("x=$(printf '{octal}.')\n")
+/// Sets a variable to these bytes and a full stop: substitution would remove line breaks at the end.
+fn assign(variable: &str, bytes: &[u8]) -> String {
+    let mut format = String::new();
+    for (place, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'%' => format += "%%",
+            // At the front it would be an option.
+            b'-' if place == 0 => format += "\\055",
+            b' '..=b'~' if byte != b'\'' && byte != b'\\' => format.push(char::from(byte)),
+            _ => format += &format!("\\{byte:03o}"),
+        }
+    }
+    format!("{variable}=$(printf '{format}.')\n")
 }
 
 /// Whether the command with this id was started.
@@ -108,13 +123,13 @@ mod tests {
 
     /// What the words become in a real shell.
     fn through_a_shell(command: &Command) -> Vec<u8> {
-        let (argv, settings) = start("sh", command).unwrap();
+        let Start { argv, env } = start("sh", command).unwrap();
         assert!(argv.iter().all(|word| std::str::from_utf8(word).is_ok()));
         let mut shell = std::process::Command::new("sh");
         for word in &argv[1..] {
             shell.arg(std::ffi::OsStr::from_bytes(word));
         }
-        for (name, value) in settings {
+        for (name, value) in env {
             shell.env(name, std::ffi::OsStr::from_bytes(&value));
         }
         let printed = shell.output().unwrap().stdout;
@@ -126,19 +141,25 @@ mod tests {
     #[test]
     fn every_byte_arrives() {
         let every: Vec<u8> = (1..=255).chain(*b"\n\n").collect();
+        let long = [b"\xff".as_slice(), &[b'x'; 100_000]].concat();
         for odd in [
+            long.as_slice(),
             b"plain".as_slice(),
             b"",
             b"-n",
+            b"-\xff",
             b"a b\n'\"$x`\\",
             b"\xff\n",
             &every,
         ] {
-            let mut command = Command::from(["printf", "%s|"]).arg(odd).arg("").arg(odd);
+            let mut command = Command::from(["printf", "%s|"])
+                .arg(odd)
+                .arg("")
+                .arg("x".repeat(100_000));
             command.id = "0123456789abcdef".into();
             assert_eq!(
                 through_a_shell(&command),
-                [odd, b"||", odd, b"|"].concat(),
+                [odd, b"||", &[b'x'; 100_000], b"|"].concat(),
                 "{odd:?}"
             );
         }
