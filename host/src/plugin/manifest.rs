@@ -64,7 +64,7 @@ impl Kind {
 pub enum Maximum {
     /// This many; 0: no bound.
     Default(u32),
-    /// As many as the list under this configuration key has entries. It cannot be exceeded.
+    /// As many as the list under this configuration key has entries; 1 when it is not set. It cannot be exceeded.
     CountOf(String),
 }
 
@@ -136,7 +136,7 @@ impl Manifest {
             Some(Maximum::Default(bound)) => Limit::At(*bound),
             Some(Maximum::CountOf(key)) => {
                 let entries = config.get(key).and_then(Value::as_array);
-                Limit::At(entries.map_or(0, |list| u32::try_from(list.len()).unwrap_or(u32::MAX)))
+                Limit::At(entries.map_or(1, |list| u32::try_from(list.len()).unwrap_or(u32::MAX)))
             }
         }
     }
@@ -204,7 +204,7 @@ mod tests {
         let config = |value: Value| value.as_object().unwrap().clone();
         let two = config(json!({"hosts": ["a", "b"]}));
         assert_eq!(manifest.default_maximum(&two), Limit::At(2));
-        assert_eq!(manifest.default_maximum(&Config::new()), Limit::At(0));
+        assert_eq!(manifest.default_maximum(&Config::new()), Limit::At(1));
         // What it says survives being written again.
         let again = serde_json::to_vec(&manifest).unwrap();
         assert_eq!(Manifest::parse(&again).unwrap(), manifest);
