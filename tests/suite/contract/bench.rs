@@ -57,7 +57,10 @@ pub(crate) fn chroot() -> Option<Bench> {
     let root = rootfs::busybox(&env.path("rootfs"))?;
     env.source(
         SOURCE,
-        &format!("type = \"chroot\"\nroot = \"{}\"\n{LIMITS}", root.display()),
+        &format!(
+            "type = \"chroot\"\nrootfs = \"{}\"\n{LIMITS}",
+            root.display()
+        ),
     );
     Some(Bench::new(env, Kind::Chroot))
 }
