@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::convert::{self, Context};
 use super::document::Document;
 use super::error::{ConfigError, Position, Problem, closest, shown_path};
+use super::limits::{self, SourceLimits};
 use super::pools;
 use super::roots::{Ignored, Origin, Roots};
 use super::settings::{self, Settings};
@@ -190,6 +191,11 @@ impl Config {
             .get_or_init(|| settings::read(&self.roots))
             .as_ref()
             .map_err(Clone::clone)
+    }
+
+    /// The limits that a source's instances are used with.
+    pub fn limits(&self, source: &SourceConfig) -> Result<SourceLimits, ConfigError> {
+        limits::of_source(self.settings()?, source)
     }
 
     /// "There is no source …", with the name that was probably meant.

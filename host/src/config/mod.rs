@@ -8,6 +8,7 @@ mod convert;
 mod discover;
 mod document;
 mod error;
+mod explain;
 mod keys;
 mod limits;
 mod pools;
@@ -24,7 +25,12 @@ mod tests;
 pub use argument::{SourceArgument, parse_option};
 pub use discover::{Config, SourceListing};
 pub use error::{ConfigError, Position, Problem, closest};
+pub use explain::{ExplainedValue, Explanation, explain_source};
 pub use keys::{HOOK_KEYS, Key, PLUGIN_KEYS, POOL_KEYS, SETTINGS_KEYS, SOURCE_KEYS};
+pub use limits::{SourceLimits, limit_names};
 pub use roots::{Ignored, Origin, Roots};
 pub use settings::{Setting, Settings};
 pub use source::{HookConfig, PluginPath, SourceConfig, SourceKind};
+
+/// The built-in settings as a commented `config.toml`, for people to print and copy from.
+pub const DEFAULTS: &str = include_str!("defaults.toml");

@@ -6,6 +6,8 @@
 //! and `%%` for a percent sign. Python 2 also took ` ;` inside a line for a comment; that is done for crcache's own
 //! keys only, none of which can hold one, so that nobody's option is cut.
 
+use std::collections::HashSet;
+
 use super::document::{Entry, Fault, MOST_VALUES, Node, Spot, Value, number};
 use super::keys;
 
@@ -52,7 +54,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Vec<Fault>> {
     }
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 enum Section {
     /// Before the first header.
     #[default]
@@ -69,6 +71,8 @@ struct Reader {
     root: Vec<Entry>,
     limits: Option<(Spot, Vec<Entry>)>,
     faults: Vec<Fault>,
+    /// The keys of each section.
+    seen: HashSet<(Section, String)>,
     /// A key came last, which an indented line continues.
     continues: bool,
 }
@@ -166,7 +170,7 @@ impl Reader {
         } else {
             value
         };
-        let twice = entries.iter().any(|entry| entry.key == key);
+        let twice = !self.seen.insert((self.section, key.clone()));
         if !twice {
             entries.push(Entry {
                 key: key.clone(),

@@ -3,7 +3,7 @@
 //! Built on the parser's events and not on its tree, because only the events show a key that is given twice and let
 //! us stop at a depth: the tree is built, compared and dropped recursively.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use saphyr::Scalar;
 use saphyr_parser::{Event, Parser, Span};
@@ -73,6 +73,7 @@ enum Content {
     Table {
         entries: Vec<Entry>,
         key: Option<(String, Spot)>,
+        seen: HashSet<String>,
     },
 }
 
@@ -130,6 +131,7 @@ impl Builder {
                 let content = Content::Table {
                     entries: Vec::new(),
                     key: None,
+                    seen: HashSet::new(),
                 };
                 self.start(at, anchor, content)
             }
@@ -178,13 +180,14 @@ impl Builder {
         if let Some(Open {
             content:
                 Content::Table {
-                    entries,
                     key: key @ None,
+                    seen,
+                    ..
                 },
             ..
         }) = self.open.last_mut()
         {
-            if entries.iter().any(|entry| entry.key == shown) {
+            if !seen.insert(shown.to_owned()) {
                 self.faults.push(Fault::new(
                     node.at,
                     format!("the key `{shown}` is given twice"),
@@ -204,7 +207,7 @@ impl Builder {
         match self.open.last_mut().map(|open| &mut open.content) {
             None => self.root = Some(node),
             Some(Content::List(nodes)) => nodes.push(node),
-            Some(Content::Table { entries, key }) => match key.take() {
+            Some(Content::Table { entries, key, .. }) => match key.take() {
                 Some((key, at)) => entries.push(Entry { key, at, node }),
                 None => return Err(Fault::new(node.at, "a key must be a text")),
             },

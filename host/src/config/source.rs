@@ -136,10 +136,11 @@ impl SourceConfig {
         }
     }
 
-    /// Where a key stands: `image`, `limits.compute`, `hooks.0.options.url`. A key inside a value that has no
-    /// place of its own is at its parent's place.
+    /// Where a key stands: `image`, `limits.compute`, `hosts.0` or `hosts[0]`. A key inside a value that has no place
+    /// of its own is at its parent's place.
     pub fn position_of(&self, key: &str) -> Option<Position> {
-        let mut key = key;
+        let dotted = key.replace('[', ".").replace(']', "");
+        let mut key = dotted.as_str();
         loop {
             if let Some(position) = self.positions.get(key) {
                 return Some(position.clone());
@@ -250,6 +251,7 @@ mod tests {
         };
         source.positions.insert("image".into(), at.clone());
         assert_eq!(source.position_of("image.tag.x"), Some(at.clone()));
+        assert_eq!(source.position_of("image[2].x"), Some(at.clone()));
         assert_eq!(source.position_of("other"), None);
         let problem = source.problem("image", "`7` is not a text", None);
         assert_eq!(problem.to_string(), "f:2:1: `7` is not a text");

@@ -2,25 +2,31 @@
 
 use super::*;
 
-/// Every file of these bytes, under every name, from every kind of root.
-fn try_bytes(bytes: &[u8]) {
-    for file in ["source.toml", "source.conf"] {
-        let place = Place::new();
-        let folder = place.path("project/.runner/sources/web");
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join(file), bytes).unwrap();
+/// One file of these bytes after the other, under every name.
+fn try_all(cases: impl IntoIterator<Item = Vec<u8>>) {
+    let place = Place::new();
+    let sources = ["a/source.toml", "b/source.conf"]
+        .map(|file| place.path("project/.runner/sources").join(file));
+    let settings = place.path("user/runner/config.toml");
+    for file in sources.iter().chain([&settings]) {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+    }
+    for bytes in cases {
+        for file in &sources {
+            fs::write(file, &bytes).unwrap();
+        }
+        fs::write(&settings, &bytes).unwrap();
         let config = place.config();
-        if let Err(error) = config.source(&named("web")) {
+        let results = ["a", "b"].map(|name| config.source(&named(name)).map(drop));
+        for result in results.into_iter().chain([config.settings().map(drop)]) {
+            let Err(error) = result else { continue };
             let shown = error.to_string();
             let control = shown.chars().find(|c| c.is_control() && *c != '\n');
             assert_eq!(control, None, "{shown:?}");
             assert!(!error.problems.is_empty());
+            assert!(shown.lines().count() < 100, "{shown}");
         }
     }
-    let place = Place::new();
-    fs::create_dir_all(place.path("user/runner")).unwrap();
-    fs::write(place.path("user/runner/config.toml"), bytes).unwrap();
-    drop(place.config().settings().cloned());
 }
 
 #[test]
@@ -39,7 +45,8 @@ fn bytes_of_all_sorts() {
         vec![b'#'; 10 << 20],
         vec![0; 1 << 20],
     ];
-    let megabyte = (1 << 20) - 64;
+    // Enough for thousands of levels, and few enough for an unoptimised build.
+    const LENGTH: usize = 32 << 10;
     for piece in [
         "[", "{", "- ", "a.", "a=1\n", "a: &a ", "*", "? ", "\"", "'", "|\n", "%", "%(a)s", "é",
         "[[a]]\n", "[a.b]\n", "\\", "!", "<<: ", ",", "a = [\n", "\t", "---\n", "\u{85}",
@@ -51,24 +58,25 @@ fn bytes_of_all_sorts() {
             "[DEFAULT]\na=",
             "type: local\nx: ",
         ] {
-            cases.push(format!("{begin}{}", piece.repeat(megabyte / piece.len() / 8)).into_bytes());
+            cases.push(format!("{begin}{}", piece.repeat(LENGTH / piece.len())).into_bytes());
         }
     }
-    for bytes in cases {
-        try_bytes(&bytes);
-    }
+    try_all(cases);
 }
 
 #[test]
 fn as_many_values_as_fit() {
     let unique: String = (0..60_000).map(|n| format!("k{n} = 1\n")).collect();
-    try_bytes(format!("type = \"local\"\n{unique}").as_bytes());
-    try_bytes(format!("[DEFAULT]\ntype=local\n{unique}").as_bytes());
-    try_bytes(format!("type: local\n{}", unique.replace(" = ", ": ")).as_bytes());
     let line = vec!["1"; 300_000].join(",");
-    try_bytes(format!("type = \"local\"\nx = [{line}]\n").as_bytes());
     let sources = vec!["\"local\""; 50_000].join(",");
-    try_bytes(format!("type = \"pool\"\nsources = [{sources}]\n").as_bytes());
+    let cases = [
+        format!("type = \"local\"\n{unique}"),
+        format!("[DEFAULT]\ntype=local\n{unique}"),
+        format!("type: local\n{}", unique.replace(" = ", ": ")),
+        format!("type = \"local\"\nx = [{line}]\n"),
+        format!("type = \"pool\"\nsources = [{sources}]\n"),
+    ];
+    try_all(cases.map(String::into_bytes));
 }
 
 #[test]
@@ -90,7 +98,7 @@ fn mutations_of_good_files() {
     let bits: [&[u8]; 12] = [
         b"\0", b"\xff", b"[", b"]", b"{", b"\n", b":", b"=", b"\"", b"%(", b"  - ", b"&x *x",
     ];
-    for _ in 0..400 {
+    let mutated = (0..400).map(|_| {
         let mut bytes = good[random(good.len())].as_bytes().to_vec();
         for _ in 0..=random(4) {
             let at = random(bytes.len());
@@ -100,8 +108,9 @@ fn mutations_of_good_files() {
                 _ => bytes[at] = bits[random(bits.len())][0],
             }
         }
-        try_bytes(&bytes);
-    }
+        bytes
+    });
+    try_all(mutated);
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 mod crcache;
 mod discovering;
+mod explaining;
 mod hostile;
+mod limits;
+mod manual;
 mod pools;
 mod settings;
 mod sources;

@@ -8,7 +8,7 @@ fn each_key_comes_from_the_first_root_that_sets_it() {
         ("user/runner/config.toml", "[limits]\nrun = 10\n"),
         (
             "user/crcache/config.toml",
-            "[limits]\nrun = 20\nmemory = 1000\n[ssh]\nconfig = \"ssh.conf\"\n",
+            "[limits]\nrun = 20\nmemory = \"2 MiB\"\n[ssh]\nconfig = \"ssh.conf\"\n",
         ),
         (
             "project/.runner/config.toml",
@@ -27,7 +27,7 @@ fn each_key_comes_from_the_first_root_that_sets_it() {
     assert_eq!(config.default_source().unwrap(), named("web"));
     let settings = config.settings().unwrap();
     assert_eq!(settings.limits["run"], 10);
-    assert_eq!(settings.limits["memory"], 1000);
+    assert_eq!(settings.limits["memory"], "2 MiB");
     assert_eq!(settings.position_of_limit("memory").unwrap().line, 3);
     let ssh = settings.ssh_config.as_ref().unwrap();
     assert_eq!(ssh.value, place.path("user/crcache/ssh.conf"));
@@ -72,7 +72,7 @@ fn mistakes() {
         ("[ssh]\nhost = \"x\"", ":2:1: unknown key `host` in `[ssh]`"),
         (
             "[limits]\nrun = \"x\"",
-            ":2:7: the limit `run` must be a whole number",
+            ":2:1: limit `run`: expected a number of seconds",
         ),
         (
             "[sources.web]\ntype = \"local\"",

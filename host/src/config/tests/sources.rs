@@ -149,11 +149,11 @@ fn mistakes_of_one_line() {
         ("limits = 3", ":2:10: `limits` must be a table"),
         (
             "[limits]\nrun = -3",
-            ":3:7: the limit `run` must be a whole number of 0 or more, not `-3`",
+            ":3:1: limit `run`: expected a number of seconds, not -3",
         ),
         (
             "[limits]\nrun = \"3s\"",
-            ":3:7: the limit `run` must be a whole number",
+            ":3:1: limit `run`: expected a number of seconds",
         ),
         ("type = \"ssh\"", ":2:1: duplicate key"),
         ("x = nan", ":2:5: `nan` is not a number"),

@@ -1,0 +1,185 @@
+//! Where each value comes from, for `config show` and `source show`: built in, or a place in a file, and what stands
+//! in later files in vain.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::discover::Config;
+use super::error::{ConfigError, Position, Problem};
+use super::limits;
+use super::roots::Origin;
+use super::source::{PluginPath, SourceConfig, SourceKind};
+
+/// A value, whose word it is and where it stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ExplainedValue {
+    /// The key with its tables, such as `sources.web.maximum`.
+    pub key: String,
+    /// Null where the value is somebody else's to say: the plugin's, or ssh's.
+    pub value: Value,
+    /// Whose word it is.
+    pub origin: Origin,
+    /// Where it stands; none for a built-in value.
+    pub position: Option<Position>,
+    /// Where it is set too, in vain.
+    pub shadowed: Vec<Position>,
+}
+
+/// Every value of every source that can be read, and what is wrong with the others.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// Settings first, then the sources by name.
+    pub values: Vec<ExplainedValue>,
+    /// Of folders and files.
+    pub problems: Vec<Problem>,
+}
+
+impl Config {
+    /// Everything that is configured, with its origin.
+    pub fn explain(&self) -> Explanation {
+        let mut values = Vec::new();
+        let mut problems = self.problems().to_vec();
+        match self.explain_settings() {
+            Ok(settings) => values.extend(settings),
+            Err(error) => problems.extend(error.problems),
+        }
+        for name in self.source_names() {
+            match self.source(&name) {
+                Ok(Some(source)) => values.extend(explain_source(&source).into_iter().map(
+                    |value| ExplainedValue {
+                        key: format!("sources.{name}.{}", value.key),
+                        ..value
+                    },
+                )),
+                Ok(None) => {}
+                Err(error) => problems.extend(error.problems),
+            }
+        }
+        Explanation { values, problems }
+    }
+
+    /// What holds for every source: the keys of `config.toml`, set or not.
+    pub fn explain_settings(&self) -> Result<Vec<ExplainedValue>, ConfigError> {
+        let settings = self.settings()?;
+        let explained = |key: String, value: Value, position: Option<&Position>| {
+            let shadowed = settings.shadowed.iter().filter(|(known, _)| *known == key);
+            ExplainedValue {
+                shadowed: shadowed.map(|(_, at)| at.clone()).collect(),
+                origin: position.map_or(Origin::Default, |at| self.origin_of(at)),
+                position: position.cloned(),
+                key,
+                value,
+            }
+        };
+        let mut values = Vec::new();
+        let source = settings.default_source.as_ref();
+        values.push(explained(
+            "defaults.source".into(),
+            source.map_or("local", |set| set.value.as_str()).into(),
+            source.map(|set| &set.position),
+        ));
+        let ssh = settings.ssh_config.as_ref();
+        values.push(explained(
+            "ssh.config".into(),
+            ssh.map(|set| set.value.to_string_lossy()).into(),
+            ssh.map(|set| &set.position),
+        ));
+        let mut limits = limits::built_in();
+        limits.extend(settings.limits.clone());
+        for (name, value) in limits {
+            values.push(explained(
+                format!("limits.{name}"),
+                value,
+                settings.position_of_limit(&name),
+            ));
+        }
+        Ok(values)
+    }
+
+    fn origin_of(&self, at: &Position) -> Origin {
+        let mut roots = self.roots().in_order();
+        let root = roots.find(|(root, _)| at.file.starts_with(root));
+        root.map_or(Origin::Default, |(_, origin)| origin)
+    }
+}
+
+/// The values of one source, those that it does not set included; its limits only where it sets them.
+pub fn explain_source(source: &SourceConfig) -> Vec<ExplainedValue> {
+    let shadowed: Vec<_> = source.shadowed.iter().map(Position::whole).collect();
+    let mut values = Vec::new();
+    let mut add = |key: &str, value: Value| {
+        let position = source.position_of(key);
+        values.push(ExplainedValue {
+            key: key.to_owned(),
+            value,
+            origin: match (&position, &source.file) {
+                // Without a file it is the implicit source's, or the command line's.
+                (None, Some(_)) => Origin::Default,
+                (Some(_), _) | (None, None) => source.origin,
+            },
+            position,
+            shadowed: if key == "type" {
+                shadowed.clone()
+            } else {
+                Vec::new()
+            },
+        });
+    };
+    match &source.kind {
+        SourceKind::Provider { plugin } => add("type", plugin_text(plugin)),
+        SourceKind::Pool { sources } => {
+            add("type", "pool".into());
+            add(
+                "sources",
+                sources
+                    .iter()
+                    .map(|name| Value::from(name.as_str()))
+                    .collect(),
+            );
+        }
+    }
+    add(
+        "maximum",
+        match source.maximum {
+            None => Value::Null,
+            Some(runner_core::policy::Limit::Unlimited) => 0.into(),
+            Some(runner_core::policy::Limit::At(bound)) => bound.into(),
+        },
+    );
+    add("reserve", source.reserve.into());
+    add("concurrency", source.concurrency.into());
+    for (key, value) in &source.options {
+        add(key, value.clone());
+    }
+    for (number, hook) in source.hooks.iter().enumerate() {
+        let options = Value::Object(hook.options.clone());
+        let value = serde_json::json!({ "plugin": plugin_text(&hook.plugin), "options": options });
+        add(&format!("hooks.{number}"), value);
+    }
+    for (key, value) in &source.limits {
+        add(&format!("limits.{key}"), value.clone());
+    }
+    for (key, folder) in [
+        ("provision.d", &source.provision_scripts),
+        ("discard.d", &source.discard_scripts),
+    ] {
+        if let Some(folder) = folder {
+            values.push(ExplainedValue {
+                key: key.into(),
+                value: folder.to_string_lossy().into(),
+                origin: source.origin,
+                position: Some(Position::whole(folder)),
+                shadowed: Vec::new(),
+            });
+        }
+    }
+    values
+}
+
+fn plugin_text(plugin: &PluginPath) -> Value {
+    match plugin {
+        PluginPath::Name(name) => name.as_str().into(),
+        PluginPath::File(path) => path.to_string_lossy().into(),
+    }
+}
