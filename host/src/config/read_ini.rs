@@ -73,8 +73,8 @@ struct Reader {
     faults: Vec<Fault>,
     /// The keys of each section.
     seen: HashSet<(Section, String)>,
-    /// A key came last, which an indented line continues.
-    continues: bool,
+    /// The column of the key that came last: a line that is indented deeper continues its value.
+    last: Option<u32>,
 }
 
 impl Reader {
@@ -85,10 +85,10 @@ impl Reader {
         if content.is_empty() || content.starts_with(['#', ';']) {
             return;
         }
-        if column > 1 && self.continues {
+        if self.last.is_some_and(|last| column > last) {
             return self.more(content);
         }
-        self.continues = false;
+        self.last = None;
         if let Some(rest) = content.strip_prefix('[') {
             return match rest.split_once(']') {
                 Some((name, rest))
@@ -181,8 +181,9 @@ impl Reader {
                 },
             });
         }
-        self.continues = !twice;
+        self.last = Some(at.column);
         if twice {
+            self.last = None;
             self.fault(Fault::new(at, format!("the key `{key}` is given twice")));
         }
     }
@@ -351,6 +352,35 @@ mod tests {
         ];
         for (text, wanted) in table {
             assert_eq!(pairs(text), owned(wanted), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_as_pythons_parser() {
+        // Where there is one. What it reads and we do not is crcache's loss of comments only.
+        const SCRIPT: &str = "import sys, json, configparser\nc = configparser.ConfigParser()\nc.read_string(sys.argv[1])\nprint(json.dumps([list(p) for p in c.items('DEFAULT')]))";
+        let texts = [
+            "[DEFAULT]\ntype=local\nmaximum = 3\nRESERVE:1\n",
+            "  [DEFAULT]\n  type=pool\n  sources=a,\n    b\n  reserve=1\n",
+            "[DEFAULT]\nx = 1\n   ; comment\n   2\n\n   3\ny=%(x)s%%\n",
+            "[DEFAULT]\na b = c d\nurl=http://h:1/?q=[x]\nempty=\n",
+            "[DEFAULT]\ntype = x\n[DEFAULT]\nreserve = 2\n",
+            "[DEFAULT]\ncommand = a ; b # c\n",
+        ];
+        for text in texts {
+            let run = std::process::Command::new("python3")
+                .args(["-c", SCRIPT, text])
+                .output();
+            let Ok(output) = run else { return };
+            let Ok(theirs) = serde_json::from_slice::<Vec<(String, String)>>(&output.stdout) else {
+                return;
+            };
+            // It keeps the empty line that was within the value.
+            let theirs: Vec<_> = theirs
+                .into_iter()
+                .map(|(k, v)| (k, v.replace("\n\n", "\n")))
+                .collect();
+            assert_eq!(pairs(text), theirs, "{text}");
         }
     }
 
