@@ -205,7 +205,7 @@ mod tests {
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .collect();
-        assert_eq!(files, [kept.clone()]);
+        assert_eq!(files, std::slice::from_ref(&kept));
         assert_eq!(home.dirs.bytes(&component.reference).unwrap(), bytes);
         let locator = Locator::Kept(component.reference.digest.clone());
         assert_eq!(
@@ -355,5 +355,16 @@ mod tests {
             serde_json::from_str::<ComponentRef>(&text).unwrap(),
             reference
         );
+    }
+
+    #[test]
+    fn what_is_embedded_is_sound() {
+        let home = home();
+        for name in home.dirs.names() {
+            let component = inspect(&home.dirs, &Locator::Name(name.clone())).unwrap();
+            assert_eq!(component.reference.name, name);
+            assert!(component.reference.embedded);
+            assert_eq!(component.manifest.check_schema(), Ok(()));
+        }
     }
 }
