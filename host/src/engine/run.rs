@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use runner_core::id::InstanceName;
 use runner_core::instance::State;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::wait::Bell;
-use super::{Definition, Engine, EngineError, FailureKind, Result, fault, random_bytes};
+use super::{Arrived, Definition, Engine, EngineError, FailureKind, Result, fault, random_bytes};
 use crate::provider::{
     self, CallContext, Command, ErrorKind, ExitStatus, Instance, Output, Provider, ProviderError,
     Stdio,
@@ -31,7 +31,7 @@ impl Engine {
         name: &InstanceName,
         mut command: Command,
         stdio: Stdio,
-        signals: UnboundedReceiver<u8>,
+        signals: UnboundedReceiver<Arrived>,
     ) -> Result<ExitStatus> {
         let row = self.usable(name)?;
         let definition = self.definition(&row)?;
@@ -217,31 +217,42 @@ impl Engine {
 }
 
 /// Runs a command and passes signals on, by the provider's own way where it has one.
+///
+/// A program in our own process group gets the terminal's signals from the kernel as we do, so it is told the others only:
+/// a second Ctrl-C means "at once" to many.
 async fn execute(
     provider: &dyn Provider,
     instance: &Instance,
     command: &Command,
     mut stdio: Stdio,
-    mut signals: UnboundedReceiver<u8>,
+    mut signals: UnboundedReceiver<Arrived>,
 ) -> provider::Result<ExitStatus> {
-    if !provider.optional().signals || stdio.terminal {
-        stdio.signals = Some(signals);
-        return provider.run(instance, command, stdio).await;
+    let by_provider = provider.optional().signals && !stdio.terminal;
+    let shares_our_terminal = !by_provider && !stdio.terminal;
+    let (to_program, passed_on) = unbounded_channel();
+    if by_provider {
+        stdio.own_group = true;
+    } else {
+        stdio.signals = Some(passed_on);
     }
-    stdio.own_group = true;
     let mut running = provider.run(instance, command, stdio);
     let mut open = true;
     loop {
-        tokio::select! {
+        let arrived = tokio::select! {
             ended = &mut running => return ended,
-            signal = signals.recv(), if open => match signal {
-                None => open = false,
-                Some(signal) => {
-                    if let Err(error) = provider.signal(instance, &command.id, signal).await {
-                        tracing::warn!(%error, "signal {signal} did not reach the command");
-                    }
+            arrived = signals.recv(), if open => arrived,
+        };
+        match arrived {
+            None => open = false,
+            Some(arrived) if by_provider => {
+                let number = arrived.number;
+                if let Err(error) = provider.signal(instance, &command.id, number).await {
+                    tracing::warn!(%error, "signal {number} did not reach the command");
                 }
-            },
+            }
+            Some(arrived) if shares_our_terminal && arrived.from_terminal => {}
+            // Where nobody takes it any more the command has just ended.
+            Some(arrived) => drop(to_program.send(arrived.number)),
         }
     }
 }

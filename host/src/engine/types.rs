@@ -133,6 +133,14 @@ pub enum ReleaseEnd {
     Pending(super::EngineError),
 }
 
+/// A signal for a running command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    pub number: u8,
+    /// The kernel sent it to the whole foreground group, as it does for Ctrl-C.
+    pub from_terminal: bool,
+}
+
 /// One side of `cp`.
 #[derive(Clone, Debug)]
 pub enum Endpoint {
