@@ -1,1 +1,14 @@
 //! Turns events and snapshots into lines and JSON.
+//!
+//! Everything here is a function from values to text; the commands (`cli`) decide where it goes. Text that may come
+//! from a plugin or an instance passes through `escape` on its way, always.
+
+pub mod escape;
+pub mod instances;
+pub mod json;
+pub mod operations;
+pub mod plugins;
+pub mod settings;
+pub mod status;
+pub mod table;
+pub mod time;
