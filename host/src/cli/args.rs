@@ -1,0 +1,157 @@
+//! The command line's grammar: global options and the list of verbs. Each verb's own arguments are in its file.
+//!
+//! The doc comments here and there are the manual (`runner help`, `host/CLI.md`).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::commands::{
+    acquire, commands as list, completions, config, discard, exec, help, log, plugin, release, run,
+    source, status,
+};
+use super::values;
+use crate::config::SourceArgument;
+
+/// Get, use, keep and give back compute
+///
+/// An instance is one thing that can run commands: a directory of this machine, a host, a chroot, a container.
+/// Sources make instances; without any configuration there is one, `local`. `acquire` leases an instance and prints
+/// its id, `run` uses it, `release` gives it back.
+#[derive(Debug, Parser)]
+#[command(
+    name = "runner",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  id=$(runner acquire)          lease an instance of the source `local`
+  runner run $id uname -a       run a command in it
+  runner release $id            give it back
+  runner exec -- make test      all of it in one
+
+Exit codes: 0 it worked, 1 unknown command or wrong arguments, 2 bad option or value, 3 the operation failed;
+`run` and `exec`: the command's own, 128+N for signal N, 125 if runner itself failed. See `runner help exit-codes`."
+)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub globals: Globals,
+
+    /// The source to draw on, for the verbs that take one; it may stand after the verb as well
+    #[arg(short, long, value_name = "SOURCE", value_parser = values::source())]
+    pub source: Option<SourceArgument>,
+
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// Options of every verb, accepted before and after it.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Globals {
+    /// Print no progress, notes or warnings
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+
+    /// Say more: `status` shows the instances, other verbs what is done (-vv, -vvv: even more)
+    #[arg(short, long, global = true, help_heading = "Global options", action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Print results as JSON on stdout, and errors as one JSON object on stderr
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+
+    /// Do everything as if started in this directory
+    #[arg(
+        short = 'd',
+        long,
+        global = true,
+        help_heading = "Global options",
+        value_name = "DIR"
+    )]
+    pub here: Option<PathBuf>,
+}
+
+/// The verbs, in the order of the help.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    Acquire(acquire::Acquire),
+    Run(run::Run),
+    Release(release::Release),
+    Exec(exec::Exec),
+    Discard(discard::Discard),
+    Status(status::Status),
+    Log(log::Log),
+    Source(source::Source),
+    Plugin(plugin::Plugin),
+    Config(config::Config),
+    Completions(completions::Completions),
+    Commands(list::Commands),
+    Help(help::Help),
+}
+
+impl Verb {
+    /// Where this verb keeps its own `-s`, if it takes one.
+    pub(super) fn source(&mut self) -> Option<&mut Option<SourceArgument>> {
+        match self {
+            Self::Acquire(verb) => Some(&mut verb.draw.source),
+            Self::Exec(verb) => Some(&mut verb.draw.source),
+            Self::Log(verb) => Some(&mut verb.source),
+            Self::Plugin(verb) => verb.source(),
+            Self::Run(_)
+            | Self::Release(_)
+            | Self::Discard(_)
+            | Self::Status(_)
+            | Self::Source(_)
+            | Self::Config(_)
+            | Self::Completions(_)
+            | Self::Commands(_)
+            | Self::Help(_) => None,
+        }
+    }
+
+    /// The word that was typed for it.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Acquire(_) => "acquire",
+            Self::Run(_) => "run",
+            Self::Release(_) => "release",
+            Self::Exec(_) => "exec",
+            Self::Discard(_) => "discard",
+            Self::Status(_) => "status",
+            Self::Log(_) => "log",
+            Self::Source(_) => "source",
+            Self::Plugin(_) => "plugin",
+            Self::Config(_) => "config",
+            Self::Completions(_) => "completions",
+            Self::Commands(_) => "commands",
+            Self::Help(_) => "help",
+        }
+    }
+}
+
+/// What `acquire` and `exec` have in common: where the instance comes from.
+#[derive(Debug, Args)]
+pub(super) struct DrawArgs {
+    /// The source: a configured name, or a component file with its settings [default: local]
+    ///
+    /// A file is written `PATH.wasm[:key=value,key=value…]`; a comma inside a value is written `\,`.
+    #[arg(short, long, value_name = "SOURCE", value_parser = values::source())]
+    pub source: Option<SourceArgument>,
+
+    /// Set a key of the source's configuration for this call (may be repeated)
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = values::option)]
+    pub options: Vec<(String, String)>,
+
+    /// Wait for room when the source is exhausted, at most this long if a duration is given (30s, 5m, 1h30m)
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = values::duration)]
+    #[expect(
+        clippy::option_option,
+        reason = "clap's form of an option with an optional value"
+    )]
+    pub wait: Option<Option<std::time::Duration>>,
+
+    /// Grant the source's plugin what it asks for, for this call only
+    #[arg(long)]
+    pub grant: bool,
+}

@@ -1,0 +1,15 @@
+//! One file per verb: its arguments, whose comments are its manual, and what it does.
+
+pub(super) mod acquire;
+pub(super) mod commands;
+pub(super) mod completions;
+pub(super) mod config;
+pub(super) mod discard;
+pub(super) mod exec;
+pub(super) mod help;
+pub(super) mod log;
+pub(super) mod plugin;
+pub(super) mod release;
+pub(super) mod run;
+pub(super) mod source;
+pub(super) mod status;

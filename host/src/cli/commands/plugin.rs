@@ -1,0 +1,198 @@
+//! `runner plugin`: which components there are, what they ask for, and what they were granted.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use crate::cli::context::Context;
+use crate::cli::error::{Failure, Outcome};
+use crate::cli::{exit_code, values};
+use crate::config::{SourceArgument, SourceConfig};
+use crate::report::{escape, plugins as report};
+
+/// List, inspect and install plugins, and grant them what they ask for
+#[derive(Debug, Args)]
+pub(crate) struct Plugin {
+    #[command(subcommand)]
+    pub verb: PluginVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginVerb {
+    /// List the plugins that are built in or installed; with `-v`, also what was granted
+    List,
+    /// Show what a plugin says about itself, without running it
+    ///
+    /// Name, version, settings, the interfaces it imports, and what it asks for.
+    Inspect {
+        /// A component file (`PATH.wasm`) or the name of a plugin
+        #[arg(value_name = "FILE|NAME")]
+        plugin: String,
+    },
+    /// Grant a source's plugin what it asks for
+    ///
+    /// Running this command is the consent: it prints what was granted. A grant holds for one source and for exactly
+    /// this component; a changed component, or a larger request, needs a new one.
+    #[command(after_help = "\
+Examples:
+  runner plugin grant web
+  runner plugin grant --source ./box.wasm:image=debian")]
+    Grant(GrantArgs),
+    /// Take back what a source's plugin was granted
+    ///
+    /// Its instances cannot be used any more, but they can still be released and discarded.
+    Revoke(RevokeArgs),
+    /// Install a component file, so that sources can name it as their `type`
+    Install {
+        /// The component file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// Which source is meant: by its name, or as `--source`.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// The source: a configured name, or a component file with its settings
+    #[arg(value_name = "SOURCE", value_parser = values::source())]
+    pub name: Option<SourceArgument>,
+
+    /// The same as an option
+    #[arg(short, long, value_name = "SOURCE", value_parser = values::source())]
+    pub source: Option<SourceArgument>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GrantArgs {
+    #[command(flatten)]
+    pub which: Which,
+
+    /// Set a key of the source's configuration: what a plugin asks for can depend on it (may be repeated)
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = values::option)]
+    pub options: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RevokeArgs {
+    #[command(flatten)]
+    pub which: Which,
+}
+
+impl Plugin {
+    /// Where `-s` before the verb goes.
+    pub(crate) fn source(&mut self) -> Option<&mut Option<SourceArgument>> {
+        match &mut self.verb {
+            PluginVerb::Grant(args) => Some(&mut args.which.source),
+            PluginVerb::Revoke(args) => Some(&mut args.which.source),
+            PluginVerb::List | PluginVerb::Inspect { .. } | PluginVerb::Install { .. } => None,
+        }
+    }
+}
+
+/// Carries out one of the verbs.
+pub(crate) fn run(args: Plugin, context: &Context) -> Outcome {
+    match args.verb {
+        PluginVerb::List => list(context),
+        PluginVerb::Inspect { plugin } => {
+            let component = context.app.plugin_inspect(&plugin)?;
+            show(context, &report::description_json(&component), || {
+                report::description(&component)
+            })
+        }
+        PluginVerb::Grant(args) => {
+            let source = args.which.get("grant")?;
+            let granted = context.app.plugin_grant(&source, &args.options)?;
+            show(context, &report::grants_json(&granted), || {
+                report::granted(&granted)
+            })
+        }
+        PluginVerb::Revoke(args) => revoke(args, context),
+        PluginVerb::Install { file } => {
+            let (path, component) = context.app.plugin_install(&file)?;
+            let told = json!({
+                "name": component.manifest.name,
+                "version": component.manifest.version,
+                "digest": component.reference.digest,
+                "path": path.display().to_string(),
+            });
+            show(context, &told, || {
+                format!(
+                    "installed plugin `{}` {} as {}\n",
+                    escape::line(&component.manifest.name),
+                    escape::line(&component.manifest.version),
+                    escape::line(&path.display().to_string())
+                )
+            })
+        }
+    }
+}
+
+fn show(context: &Context, value: &Value, text: impl FnOnce() -> String) -> Outcome {
+    if context.console.json {
+        context.console.print_json(value)?;
+    } else {
+        context.console.print(&text())?;
+    }
+    Ok(exit_code::OK)
+}
+
+/// The plugins, and with `-v` the grants.
+fn list(context: &Context) -> Outcome {
+    let plugins = context.app.plugin_list();
+    if context.console.json {
+        let mut value = report::list_json(&plugins);
+        let grants = report::grants_json(&context.app.grants(None)?);
+        if let (Value::Object(value), Value::Object(grants)) = (&mut value, grants) {
+            value.extend(grants);
+        }
+        context.console.print_json(&value)?;
+        return Ok(exit_code::OK);
+    }
+    let mut text = report::table(&plugins);
+    if context.verbose > 0 {
+        text.push('\n');
+        text.push_str(&report::grants(
+            &context.app.grants(None)?,
+            &TimeZone::system(),
+        ));
+    }
+    context.console.print(&text)?;
+    Ok(exit_code::OK)
+}
+
+/// Takes back everything that a source was granted.
+fn revoke(args: RevokeArgs, context: &Context) -> Outcome {
+    let name = match args.which.get("revoke")? {
+        SourceArgument::Named(name) => name,
+        SourceArgument::File { path, .. } => SourceConfig::adhoc(&path, &[]).name,
+    };
+    let taken = context.app.plugin_revoke(&name)?;
+    show(
+        context,
+        &json!({ "source": name.as_str(), "revoked": taken }),
+        || match taken {
+            0 => format!("source `{name}` was granted nothing\n"),
+            1 => format!("took back the grant of source `{name}`\n"),
+            many => format!("took back {many} grants of source `{name}`\n"),
+        },
+    )
+}
+
+impl Which {
+    /// The one that was given.
+    fn get(self, verb: &str) -> Result<SourceArgument, Failure> {
+        match (self.name, self.source) {
+            (Some(one), Some(other)) if one != other => Err(Failure::bad_option(
+                "the source is given twice, with different values",
+            )),
+            (Some(source), _) | (None, Some(source)) => Ok(source),
+            (None, None) => Err(
+                Failure::usage(format!("`plugin {verb}` needs a source")).hint(format!(
+                    "`runner plugin {verb} NAME`, or `--source FILE.wasm`"
+                )),
+            ),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `runner release`: ends leases.
+
+use clap::Args;
+use runner_core::id::InstanceName;
+
+use crate::cli::console::Console;
+use crate::cli::context::Context;
+use crate::cli::error::{Failure, Outcome};
+use crate::cli::exit_code;
+use crate::engine::{ReleaseEnd, Released};
+
+/// Give leased instances back
+///
+/// The source decides whether an instance is kept for the next holder or discarded. If any of the ids is unknown,
+/// nothing is touched. Releasing what is not leased any more is no error.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  runner release local-0
+  runner release $(runner acquire -s web 3)")]
+pub(crate) struct Release {
+    /// The instances
+    #[arg(value_name = "ID", num_args = 1.., required = true)]
+    pub ids: Vec<String>,
+}
+
+/// Ends the leases. A discard that has to be repeated is the host's concern, not a failure of this verb.
+pub(crate) fn run(args: &Release, context: &Context) -> Outcome {
+    let names = names(&args.ids);
+    let engine = context.engine()?;
+    tell(context.block_on(engine.release(&names))?, &context.console);
+    Ok(exit_code::OK)
+}
+
+/// Warns of what is released and not gone yet.
+pub(crate) fn tell(released: Vec<Released>, console: &Console) {
+    for released in released {
+        if let ReleaseEnd::Pending(error) = released.end {
+            let mut failure = Failure::from(error);
+            failure.message = format!(
+                "`{}` is released, but not gone yet, which is tried again later: {}",
+                released.name, failure.message
+            );
+            console.warn_of(&failure);
+        }
+    }
+}
+
+/// The ids as typed; whether they exist is for the engine to say.
+pub(crate) fn names(ids: &[String]) -> Vec<InstanceName> {
+    ids.iter().map(InstanceName::typed).collect()
+}
