@@ -46,6 +46,18 @@ impl Command {
         self
     }
 
+    /// Starts where the caller says, seen from `directory`, and there when the caller says nothing.
+    #[must_use]
+    pub fn starting_in(mut self, directory: impl AsRef<[u8]>) -> Self {
+        let directory = directory.as_ref();
+        self.cwd = Some(match self.cwd.take() {
+            None => directory.to_vec(),
+            Some(absolute) if absolute.starts_with(b"/") => absolute,
+            Some(relative) => [directory, b"/", &relative].concat(),
+        });
+        self
+    }
+
     /// This command behind `prefix`, which gets it as its last arguments: `["nsenter", "-t", "7", "--"]`, then the
     /// command's own words. Environment, terminal and id stay; the directory too, and it is the prefix that
     /// starts there: take it out first when it means a place on the instance.
@@ -100,6 +112,14 @@ impl<A: AsRef<[u8]>> FromIterator<A> for Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_callers_directory_is_seen_from_the_instances() {
+        let start = |command: Command| command.starting_in("/w").cwd.unwrap();
+        assert_eq!(start(Command::new("x")), b"/w");
+        assert_eq!(start(Command::new("x").cwd(b"a\xff")), b"/w/a\xff");
+        assert_eq!(start(Command::new("x").cwd("/etc")), b"/etc");
+    }
 
     #[test]
     fn wrapping_keeps_every_byte_and_setting() {

@@ -5,7 +5,7 @@
 //! here adds to it, and nothing here is known to the host.
 //!
 //! ```
-//! use runner_sdk::{Allocated, Command, Context, Doomed, ExitStatus, Instance, Provider, Request, Result, Stdio, process};
+//! use runner_sdk::prelude::*;
 //!
 //! struct Shed;
 //!
@@ -14,19 +14,21 @@
 //!     tool: String,
 //! }
 //!
+//! type Ctx = Context<Config>;
+//!
 //! impl Provider for Shed {
 //!     type Config = Config;
 //!
-//!     fn allocate(ctx: &Context<Config>, request: &Request) -> Result<Allocated> {
+//!     fn allocate(ctx: &Ctx, request: &Request) -> Result<Allocated> {
 //!         process::output([&ctx.config.tool, "new", &request.token])?.success()?;
 //!         Ok(Allocated::new(&request.token))
 //!     }
 //!
-//!     fn run(ctx: &Context<Config>, instance: &Instance, command: Command, io: Stdio) -> Result<ExitStatus> {
+//!     fn run(ctx: &Ctx, instance: &Instance, command: Command, io: Stdio) -> Result<ExitStatus> {
 //!         process::exec(command.wrapped_in([&ctx.config.tool, "in", &instance.token, "--"]), io)
 //!     }
 //!
-//!     fn discard(ctx: &Context<Config>, doomed: &Doomed) -> Result<()> {
+//!     fn discard(ctx: &Ctx, doomed: &Doomed) -> Result<()> {
 //!         process::output([&ctx.config.tool, "rm", "--force", &doomed.token])?.success()?;
 //!         Ok(())
 //!     }
@@ -47,6 +49,7 @@ pub mod http;
 pub mod log;
 mod macros;
 mod output;
+pub mod prelude;
 mod probe;
 pub mod process;
 mod provider;

@@ -28,11 +28,37 @@ impl Allocated {
         self
     }
 
-    /// Adds a line to `runner status -v`.
+    /// Adds a line to `runner status -v`: at most 32 of them, and what is longer than 256 bytes is cut.
     #[must_use]
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.attributes.push((name.into(), value.into()));
+        let cut = |mut text: String| {
+            text.truncate(text.floor_char_boundary(256));
+            text
+        };
+        self.attributes.push((cut(name.into()), cut(value.into())));
         self
+    }
+}
+
+/// The directory that the host made for an instance.
+fn workdir(given: Option<&String>) -> Result<&str, Error> {
+    given.map(String::as_str).ok_or_else(|| {
+        Error::invalid("the host gave this instance no directory of its own")
+            .remedy("the manifest must request it: `\"requests\": { \"workdir\": true }`")
+    })
+}
+
+impl Request {
+    /// The instance's own directory on the host, for a plugin whose manifest requests `workdir`.
+    pub fn workdir(&self) -> Result<&str, Error> {
+        workdir(self.workdir.as_ref())
+    }
+}
+
+impl Instance {
+    /// The instance's own directory on the host, for a plugin whose manifest requests `workdir`.
+    pub fn workdir(&self) -> Result<&str, Error> {
+        workdir(self.workdir.as_ref())
     }
 }
 
@@ -143,6 +169,12 @@ mod tests {
             port,
             user: user.map(str::to_owned),
         }
+    }
+
+    #[test]
+    fn long_attributes_are_cut_between_characters() {
+        let made = Allocated::new("h").attribute("path", "ä".repeat(200));
+        assert_eq!(made.attributes, [("path".to_owned(), "ä".repeat(128))]);
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Provider for Chroot {
             &format!("runner-chroot:{}", request.token),
             &ctx.source,
             &request.name,
-            directory(request.workdir.as_deref())?,
+            request.workdir()?,
             network,
             kind,
             path,
@@ -127,7 +127,7 @@ impl Probe for Chroot {
 
 impl Signals for Chroot {
     fn send(_: &Context<Config>, instance: &Instance, id: &str, signal: u8) -> Result<()> {
-        let workdir = directory(instance.workdir.as_deref())?;
+        let workdir = instance.workdir()?;
         let signal = signal.to_string();
         process::output(["sh", "-c", script!("send.sh"), "send", workdir, id, &signal])?
             .success()?;
@@ -137,7 +137,7 @@ impl Signals for Chroot {
 
 /// The caller's command, inside. The shell of the instance is needed for nothing but a directory to start in.
 fn enter(instance: &Instance, command: Command) -> Result<Command> {
-    let workdir = directory(instance.workdir.as_deref())?;
+    let workdir = instance.workdir()?;
     let terminal = if command.tty { "--ctty" } else { "" };
     let mut outer = Command::from([
         "sh",
@@ -163,7 +163,7 @@ fn enter(instance: &Instance, command: Command) -> Result<Command> {
 
 /// Success when the instance's process 1 is there.
 fn alive(instance: &Instance) -> Result<()> {
-    let holder = format!("{}/holder", directory(instance.workdir.as_deref())?);
+    let holder = format!("{}/holder", instance.workdir()?);
     let check = concat!(
         include_str!("alive.sh"),
         "{ read -r pid start <\"$1\"; } 2>/dev/null && alive \"$pid\" \"$start\""
@@ -211,11 +211,6 @@ fn tokens<'a>(words: &'a str, source: &str) -> Vec<&'a str> {
         }
     }
     tokens
-}
-
-/// The instance's directory; the manifest requests it, so a host that gives none is broken.
-fn directory(workdir: Option<&str>) -> Result<&str> {
-    workdir.ok_or_else(|| Error::invalid("the host gave this instance no working directory"))
 }
 
 runner_sdk::provider!(

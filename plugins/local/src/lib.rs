@@ -17,19 +17,16 @@ impl Provider for Local {
 
     // Starts no program: this is in the way of every `runner exec`.
     fn allocate(_: &Context<Config>, request: &Request) -> Result<Allocated> {
-        let workdir = directory(request.workdir.as_deref())?;
-        Ok(Allocated::new(&request.token).attribute("directory", workdir))
+        Ok(Allocated::new(&request.token).attribute("directory", request.workdir()?))
     }
 
     fn run(
         _: &Context<Config>,
         instance: &Instance,
-        mut command: Command,
+        command: Command,
         io: Stdio,
     ) -> Result<ExitStatus> {
-        let workdir = directory(instance.workdir.as_deref())?;
-        command.cwd = Some(inside(workdir, command.cwd.as_deref()));
-        process::exec(command, io)
+        process::exec(command.starting_in(instance.workdir()?), io)
     }
 
     // The host removes the directory.
@@ -40,7 +37,7 @@ impl Provider for Local {
 
 impl Liveness for Local {
     fn check(_: &Context<Config>, instance: &Instance) -> Result<()> {
-        let workdir = directory(instance.workdir.as_deref())?;
+        let workdir = instance.workdir()?;
         if process::output(["test", "-d", workdir])?.status.success() {
             Ok(())
         } else {
@@ -58,34 +55,8 @@ impl Probe for Local {
     }
 }
 
-/// The instance's directory; the manifest requests it, so a host that gives none is broken.
-fn directory(workdir: Option<&str>) -> Result<&str> {
-    workdir.ok_or_else(|| Error::invalid("the host gave this instance no working directory"))
-}
-
-/// Where to start: what the caller says, seen from the instance's directory.
-fn inside(workdir: &str, cwd: Option<&[u8]>) -> Vec<u8> {
-    match cwd {
-        None => workdir.as_bytes().to_vec(),
-        Some(absolute @ [b'/', ..]) => absolute.to_vec(),
-        Some(relative) => [workdir.as_bytes(), b"/", relative].concat(),
-    }
-}
-
 runner_sdk::provider!(
     Local,
     manifest = "plugin.json",
     optional = [liveness, facts]
 );
-
-#[cfg(test)]
-mod tests {
-    use super::inside;
-
-    #[test]
-    fn the_caller_starts_in_the_instances_directory() {
-        assert_eq!(inside("/w", None), b"/w");
-        assert_eq!(inside("/w", Some(b"a\xff")), b"/w/a\xff");
-        assert_eq!(inside("/w", Some(b"/etc")), b"/etc");
-    }
-}
