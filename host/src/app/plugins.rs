@@ -89,7 +89,7 @@ impl App {
         source: &SourceArgument,
         options: &[(String, String)],
     ) -> Result<Vec<GrantListing>> {
-        let config = self.source_config(source, options)?;
+        let config = self.source_config(source)?;
         let sources = match &config.kind {
             SourceKind::Pool { .. } => self.config().expand(&config)?,
             SourceKind::Provider { .. } => vec![config],

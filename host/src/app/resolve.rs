@@ -12,15 +12,13 @@ use super::consent::{Answer, Consent, GrantAsk, Previous};
 use super::{App, unloadable};
 use crate::config::{
     ConfigError, HookConfig, PluginPath, Problem, SourceArgument, SourceConfig, SourceKind,
+    SourceLimits,
 };
 use crate::engine::{Definition, Draw, EngineError, FailureKind, Result};
 use crate::plugin::{
     Capabilities, Component, ComponentRef, ConfigProblem, Limits, Locator, Maximum, digest_of,
 };
 use crate::store::{Durability, GrantRow, StoreError};
-
-/// How long a script may take when `[limits] scripts` does not say.
-const SCRIPT_DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// What the engine keeps of a plugin without being able to read it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +36,7 @@ pub(super) struct Resolved {
     pub(super) config: Map<String, Value>,
     pub(super) requested: Capabilities,
     pub(super) limits: Limits,
+    pub(super) script_deadline: Duration,
     pub(super) policy: Policy,
     /// The command line's way to name it, for the command that grants.
     pub(super) argument: String,
@@ -67,7 +66,7 @@ impl App {
         options: &[(String, String)],
         consent: &dyn Consent,
     ) -> Result<Draw> {
-        let config = self.source_config(source, options)?;
+        let config = self.source_config(source)?;
         let SourceKind::Pool { .. } = config.kind else {
             let resolved = self.resolve(config, argument_of(source, options), options)?;
             let definition = self.define(resolved, consent)?;
@@ -99,11 +98,7 @@ impl App {
     }
 
     /// Configuration of a source that was named on the command line.
-    pub(super) fn source_config(
-        &self,
-        source: &SourceArgument,
-        options: &[(String, String)],
-    ) -> Result<SourceConfig> {
+    pub(super) fn source_config(&self, source: &SourceArgument) -> Result<SourceConfig> {
         match source {
             SourceArgument::Named(name) => self.named(name),
             SourceArgument::File {
@@ -113,8 +108,7 @@ impl App {
                 let absolute = std::path::absolute(path).map_err(|error| {
                     invalid(format!("`{}` is not a usable path", path.display())).because(error)
                 })?;
-                let all: Vec<_> = inline.iter().chain(options).cloned().collect();
-                Ok(SourceConfig::adhoc(&absolute, &all))
+                Ok(SourceConfig::adhoc(&absolute, inline))
             }
         }
     }
@@ -156,37 +150,16 @@ impl App {
             ))
             .hint("name it under `hooks` in a source's configuration"));
         }
-        let adhoc = source.file.is_none() && matches!(plugin, PluginPath::File(_));
-        let overrides: Vec<(String, String)> = if adhoc {
-            adhoc_options(&source)
-        } else {
-            options.to_vec()
-        };
-        let typed = if adhoc {
-            Map::new()
-        } else {
-            source.options.clone()
-        };
-        let (typed, overrides) = if source.options_untyped && !adhoc {
-            (
-                Map::new(),
-                untyped(&source.options)
-                    .into_iter()
-                    .chain(overrides)
-                    .collect(),
-            )
-        } else {
-            (typed, overrides)
-        };
+        let (typed, overrides) = source.for_schema(options);
         let config = component
             .manifest
             .configure(&typed, &overrides)
-            .map_err(|problems| self.plugin_problems(&source, &component, problems))?;
+            .map_err(|problems| self.plugin_problems(&source, "", &component, problems))?;
         let requested = component
             .manifest
             .requested(&config, &self.environment().path)
-            .map_err(|problems| self.plugin_problems(&source, &component, problems))?;
-        let limits = self.limits(&source)?;
+            .map_err(|problems| self.plugin_problems(&source, "", &component, problems))?;
+        let SourceLimits { calls, scripts } = self.config().limits(&source)?;
         let of_plugin = component.manifest.default_maximum(&config);
         let mut policy = source.policy(of_plugin);
         if matches!(component.manifest.maximum, Some(Maximum::CountOf(_))) {
@@ -198,39 +171,27 @@ impl App {
             component,
             config,
             requested,
-            limits,
+            limits: calls,
+            script_deadline: scripts,
             policy,
             argument,
         })
     }
 
-    fn limits(&self, source: &SourceConfig) -> Result<Limits> {
-        let mut table = self.config().settings()?.limits.clone();
-        table.extend(source.limits.clone());
-        table.remove("scripts");
-        Limits::from_table(&table).map_err(|problems| {
-            let problems = problems.iter().map(|problem| {
-                source.problem(
-                    &format!("limits.{}", problem.key),
-                    &problem.to_string(),
-                    None,
-                )
-            });
-            EngineError::from(ConfigError {
-                problems: problems.collect(),
-            })
-        })
-    }
-
+    /// The problems of a schema with the keys below `table` of a source.
     fn plugin_problems(
         &self,
         source: &SourceConfig,
+        table: &str,
         component: &Component,
         problems: Vec<ConfigProblem>,
     ) -> EngineError {
         let problems: Vec<Problem> = problems
             .iter()
-            .map(|problem| source.problem(&problem.key, &problem.to_string(), None))
+            .map(|problem| {
+                let key = format!("{table}{}", problem.key);
+                source.schema_problem(&key, &problem.message, problem.suggestion.as_deref())
+            })
             .collect();
         let reference = &component.reference;
         invalid(format!(
@@ -247,8 +208,9 @@ impl App {
     /// The definition of a source, once everything it asks for is granted.
     pub(super) fn define(&self, resolved: Resolved, consent: &dyn Consent) -> Result<Definition> {
         let mut hooks = Vec::new();
-        for hook in &resolved.source.hooks {
-            hooks.push(self.define_hook(&resolved, hook, consent)?);
+        for (number, hook) in resolved.source.hooks.iter().enumerate() {
+            let table = format!("hooks.{number}.options.");
+            hooks.push(self.define_hook(&resolved, hook, &table, consent)?);
         }
         let grant = self.granted(
             &resolved.source,
@@ -264,15 +226,6 @@ impl App {
                 .map_err(unloadable)?;
         }
         let shape = self.shape(&resolved)?;
-        let script_deadline = match resolved
-            .source
-            .limits
-            .get("scripts")
-            .and_then(Value::as_u64)
-        {
-            None => SCRIPT_DEADLINE,
-            Some(seconds) => Duration::from_secs(seconds),
-        };
         let bound = Bound {
             component: resolved.component.reference.clone(),
             config: resolved.config,
@@ -286,7 +239,7 @@ impl App {
             workdir: resolved.requested.workdir,
             provision_scripts: resolved.source.provision_scripts.clone(),
             discard_scripts: resolved.source.discard_scripts.clone(),
-            script_deadline,
+            script_deadline: resolved.script_deadline,
             plugin: json(&bound)?,
             hooks,
         })
@@ -296,6 +249,7 @@ impl App {
         &self,
         resolved: &Resolved,
         hook: &HookConfig,
+        table: &str,
         consent: &dyn Consent,
     ) -> Result<Value> {
         let component = self
@@ -316,11 +270,11 @@ impl App {
         let config = component
             .manifest
             .configure(&hook.options, &[])
-            .map_err(|problems| self.plugin_problems(source, &component, problems))?;
+            .map_err(|problems| self.plugin_problems(source, table, &component, problems))?;
         let requested = component
             .manifest
             .requested(&config, &self.environment().path)
-            .map_err(|problems| self.plugin_problems(source, &component, problems))?;
+            .map_err(|problems| self.plugin_problems(source, table, &component, problems))?;
         let grant = self.granted(source, &component, &requested, &resolved.argument, consent)?;
         if !component.reference.embedded {
             component.keep(&self.plugin_dirs()).map_err(unloadable)?;
@@ -520,7 +474,9 @@ fn argument_of(source: &SourceArgument, options: &[(String, String)]) -> String 
         } => {
             let mut text = path.display().to_string();
             let mut before = ':';
-            for (key, value) in inline.iter().chain(options) {
+            let replaced = |key: &String| options.iter().any(|(other, _)| other == key);
+            let kept = inline.iter().filter(|(key, _)| !replaced(key));
+            for (key, value) in kept.chain(options) {
                 let value = value.replace('\\', r"\\").replace(',', r"\,");
                 text.push_str(&format!("{before}{key}={value}"));
                 before = ',';
@@ -528,24 +484,6 @@ fn argument_of(source: &SourceArgument, options: &[(String, String)]) -> String 
             text
         }
     }
-}
-
-fn adhoc_options(source: &SourceConfig) -> Vec<(String, String)> {
-    untyped(&source.options)
-}
-
-/// Options whose format has no types, as texts for the schema to give them theirs.
-fn untyped(options: &Map<String, Value>) -> Vec<(String, String)> {
-    options
-        .iter()
-        .map(|(key, value)| {
-            let text = match value {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            (key.clone(), text)
-        })
-        .collect()
 }
 
 pub(super) fn json(value: &impl Serialize) -> Result<Value> {

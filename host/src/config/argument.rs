@@ -23,7 +23,7 @@ pub enum SourceArgument {
     File {
         /// As typed, so relative to the current directory.
         path: PathBuf,
-        /// In the order they were typed; no key twice.
+        /// In the order they were typed. A key may come more than once: lists add up.
         options: Vec<(String, String)>,
     },
 }
@@ -58,7 +58,9 @@ pub fn parse_option(text: &str) -> Result<(String, String), ConfigError> {
             Ok((key.trim().to_owned(), value.to_owned()))
         }
         _ => Err(Problem::nowhere(format!("`{text}` is not an option"))
-            .hint("options are written `key=value`")
+            .hint(
+                "options are written `key=value`, a comma inside a value of `PATH.wasm:…` as `\\,`",
+            )
             .into()),
     }
 }
@@ -86,19 +88,10 @@ fn name(text: &OsStr) -> Result<SourceArgument, ConfigError> {
 }
 
 fn options(text: &str) -> Result<Vec<(String, String)>, ConfigError> {
-    let mut options: Vec<(String, String)> = Vec::new();
-    for piece in pieces(text) {
-        let (key, value) = parse_option(&piece)?;
-        if options.iter().any(|(known, _)| *known == key) {
-            return Err(
-                Problem::nowhere(format!("the option `{key}` is given twice"))
-                    .hint("write a comma inside a value as `\\,`")
-                    .into(),
-            );
-        }
-        options.push((key, value));
-    }
-    Ok(options)
+    pieces(text)
+        .iter()
+        .map(|piece| parse_option(piece))
+        .collect()
 }
 
 /// The text at its unescaped commas, with the escapes resolved.
@@ -164,6 +157,10 @@ mod tests {
             ),
             (r"foo.wasm:q=ends\", file("foo.wasm", &[("q", r"ends\")])),
             ("foo.wasm: a =1", file("foo.wasm", &[("a", "1")])),
+            (
+                "foo.wasm:a=1,a=2",
+                file("foo.wasm", &[("a", "1"), ("a", "2")]),
+            ),
         ];
         for (text, wanted) in table {
             assert_eq!(text.parse(), Ok(wanted), "{text}");
@@ -183,7 +180,6 @@ mod tests {
             ("foo.wasm:a", "is not an option"),
             ("foo.wasm:=1", "is not an option"),
             ("foo.wasm:a=1,", "is not an option"),
-            ("foo.wasm:a=1,a=2", "given twice"),
             ("foo.wasm:a=1,2", "is not an option"),
         ];
         for (text, wanted) in table {

@@ -9,7 +9,7 @@ use runner_core::id::SourceName;
 use runner_core::policy::{Limit, Policy};
 use serde::Serialize;
 
-use super::error::{Position, Problem};
+use super::error::{Position, Problem, closest};
 use super::keys::{self, PLUGIN_KEYS, SOURCE_KEYS};
 use super::roots::Origin;
 
@@ -120,10 +120,14 @@ impl SourceConfig {
             Origin::User,
         );
         source.options_untyped = true;
-        source.options = options
-            .iter()
-            .map(|(key, value)| (key.clone(), serde_json::Value::String(value.clone())))
-            .collect();
+        for (key, text) in options {
+            // A key that is repeated is a list.
+            match source.options.get_mut(key) {
+                None => drop(source.options.insert(key.clone(), text.as_str().into())),
+                Some(serde_json::Value::Array(texts)) => texts.push(text.as_str().into()),
+                Some(one) => *one = vec![one.take(), text.as_str().into()].into(),
+            }
+        }
         source
     }
 
@@ -163,15 +167,52 @@ impl SourceConfig {
         }
     }
 
-    /// A key that the plugin's schema does not know; the nearest of its keys and ours is suggested.
-    pub fn unknown_option<'a>(
+    /// A problem that the plugin's schema has with a key, with the key's place. A key that is near to one of runner's
+    /// own is asked about, unless the schema knows better.
+    pub fn schema_problem(&self, key: &str, message: &str, meant: Option<&str>) -> Problem {
+        let message = match key {
+            "" => message.to_owned(),
+            key => format!("`{key}`: {message}"),
+        };
+        let problem = self.problem(key, &message, None);
+        let given = self.options.contains_key(key);
+        let own = keys::names(&[SOURCE_KEYS, PLUGIN_KEYS]);
+        match (meant, closest(key, own)) {
+            (Some(meant), _) => problem.hint(format!("did you mean `{meant}`?")),
+            (None, Some(own)) if given && own != key => {
+                problem.hint(format!("did you mean runner's own key `{own}`?"))
+            }
+            _ => problem,
+        }
+    }
+
+    /// What the plugin's schema is given: values that have a type, and texts that it shall give one (a key that is
+    /// repeated adds up to a list). `overrides` are the command line's `-o`: each replaces what is configured.
+    pub fn for_schema(
         &self,
-        key: &str,
-        of_plugin: impl IntoIterator<Item = &'a str>,
-    ) -> Problem {
-        let own = keys::names(&[SOURCE_KEYS, PLUGIN_KEYS]).map(|name| -> &'a str { name });
-        self.problem(key, &format!("unknown key `{key}`"), None)
-            .suggest(key, of_plugin.into_iter().chain(own))
+        overrides: &[(String, String)],
+    ) -> (
+        serde_json::Map<String, serde_json::Value>,
+        Vec<(String, String)>,
+    ) {
+        if !self.options_untyped {
+            return (self.options.clone(), overrides.to_vec());
+        }
+        let mut texts = Vec::new();
+        for (key, value) in &self.options {
+            if overrides.iter().any(|(other, _)| other == key) {
+                continue;
+            }
+            let one = std::slice::from_ref(value);
+            for value in value.as_array().map_or(one, Vec::as_slice) {
+                let text = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                texts.push((key.clone(), text));
+            }
+        }
+        texts.extend_from_slice(overrides);
+        (serde_json::Map::new(), texts)
     }
 }
 
@@ -239,6 +280,41 @@ mod tests {
         assert_eq!(source.position_of("cpus"), None);
         assert_eq!(source.origin, Origin::User);
         assert_eq!(source.policy(Limit::At(3)).maximum, Limit::At(3));
+    }
+
+    #[test]
+    fn what_the_schema_is_given() {
+        let texts = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            let owned = pairs
+                .iter()
+                .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()));
+            owned.collect()
+        };
+        let inline = texts(&[
+            ("hosts", "a"),
+            ("cpus", "1"),
+            ("hosts", "b"),
+            ("hosts", "c"),
+        ]);
+        let mut source = SourceConfig::adhoc(Path::new("foo.wasm"), &inline);
+        let (typed, given) = source.for_schema(&texts(&[("cpus", "2")]));
+        assert!(typed.is_empty());
+        let wanted = [
+            ("hosts", "a"),
+            ("hosts", "b"),
+            ("hosts", "c"),
+            ("cpus", "2"),
+        ];
+        assert_eq!(given, texts(&wanted));
+        let (_, given) = source.for_schema(&texts(&[("hosts", "x"), ("hosts", "y")]));
+        assert_eq!(
+            given,
+            texts(&[("cpus", "1"), ("hosts", "x"), ("hosts", "y")])
+        );
+        source.options_untyped = false;
+        let (typed, given) = source.for_schema(&texts(&[("cpus", "2")]));
+        assert_eq!(typed, source.options);
+        assert_eq!(given, texts(&[("cpus", "2")]));
     }
 
     #[test]

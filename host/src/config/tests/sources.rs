@@ -223,16 +223,26 @@ fn keys_of_the_plugin_keep_their_places_for_its_schema() {
     let source = place.source("web");
     assert_eq!(source.options.len(), 2);
     let shown = |problem: Problem| place.cut(&problem.into());
-    let problem = source.unknown_option("imagee", ["image", "network"]);
-    assert_eq!(
-        shown(problem),
-        "user/runner/sources/web/source.toml:2:1: unknown key `imagee`\n  hint: did you mean `image`?"
-    );
-    let problem = source.unknown_option("reserv", ["image", "network"]);
-    assert_eq!(
-        shown(problem),
-        "user/runner/sources/web/source.toml:3:1: unknown key `reserv`\n  hint: did you mean `reserve`?"
-    );
+    let table = [
+        (
+            "imagee",
+            Some("image"),
+            "2:1: `imagee`: there is no such key\n  hint: did you mean `image`?",
+        ),
+        ("imagee", None, "2:1: `imagee`: there is no such key"),
+        (
+            "reserv",
+            None,
+            "3:1: `reserv`: there is no such key\n  hint: did you mean runner's own key `reserve`?",
+        ),
+    ];
+    for (key, meant, wanted) in table {
+        let problem = source.schema_problem(key, "there is no such key", meant);
+        assert_eq!(
+            shown(problem),
+            format!("user/runner/sources/web/source.toml:{wanted}")
+        );
+    }
     let problem = source.problem("image", "`image` is missing", None);
     assert_eq!(
         shown(problem),
