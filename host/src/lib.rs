@@ -12,6 +12,7 @@ pub mod process;
 pub mod provider;
 pub mod report;
 pub mod store;
+pub mod terminal;
 pub mod transfer;
 pub mod transport;
 pub mod workdir;

@@ -85,19 +85,26 @@ impl SshSessions {
     /// Only what the file system says about the control directory.
     pub async fn disconnect(&self, to: &SshTarget) -> Result<(), TransportError> {
         target::check(to)?;
-        for lane in 0.. {
-            let socket = self.socket(to, lane);
-            let Ok(metadata) = fs::symlink_metadata(&socket) else {
-                return Ok(());
-            };
-            if !metadata.is_symlink()
-                && let Ok(control) = Control::connect(&socket).await
-            {
-                // It may die of something else at this very moment.
-                drop(control.terminate().await);
+        let entries = match fs::read_dir(&self.directory) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(|e| io_error(to, "looking for control sockets", e))?,
+        };
+        let digest = target::digest(to, &self.program, &self.options);
+        for entry in entries {
+            let path = entry
+                .map_err(|e| io_error(to, "looking for control sockets", e))?
+                .path();
+            // Sockets are `DIGEST` and `DIGEST-LANE`, and their logs may have survived them.
+            let ours = path
+                .file_stem()
+                .and_then(|stem| stem.to_str()?.strip_prefix(&digest))
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+            match path.extension().and_then(|e| e.to_str()) {
+                None if ours => end(&path).await,
+                Some("log") if ours => {}
+                _ => continue,
             }
-            remove(&socket).map_err(|e| io_error(to, "removing a control socket", e))?;
-            remove(&log(&socket)).map_err(|e| io_error(to, "removing a log", e))?;
+            remove(&path).map_err(|e| io_error(to, "removing a control socket", e))?;
         }
         Ok(())
     }
@@ -279,6 +286,16 @@ impl SshSessions {
             return Err(bad("others have access to it".to_owned()));
         }
         Ok(())
+    }
+}
+
+/// Ends the connection behind a socket, unless it is the user's own.
+async fn end(socket: &Path) {
+    if !socket.is_symlink()
+        && let Ok(control) = Control::connect(socket).await
+    {
+        // It may end of something else at this very moment.
+        drop(control.terminate().await);
     }
 }
 

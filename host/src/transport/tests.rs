@@ -426,6 +426,66 @@ async fn a_cancelled_command_is_killed_there() {
 }
 
 #[tokio::test]
+async fn a_terminal_has_a_size_a_code_and_an_end() {
+    use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+    let lab = Lab::new();
+    let run = async |script: &str| {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let master = openpt(flags).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let size = rustix::termios::Winsize {
+            ws_row: 33,
+            ws_col: 77,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        rustix::termios::tcsetwinsize(&master, size).unwrap();
+        let slave = ioctl_tiocgptpeer(&master, flags).unwrap();
+        let stdio = Stdio {
+            stdin: slave.try_clone().unwrap(),
+            stdout: slave.try_clone().unwrap(),
+            stderr: slave,
+            terminal: true,
+            own_group: false,
+            signals: None,
+        };
+        let mut command = sh(script);
+        command.tty = true;
+        let shown = tokio::task::spawn_blocking(move || {
+            use std::io::Read;
+            let (mut shown, mut buffer) = (Vec::new(), [0; 1024]);
+            // Reading fails when the last one has closed the terminal.
+            while let Ok(n) = File::from(master.try_clone().unwrap()).read(&mut buffer) {
+                shown.extend_from_slice(&buffer[..n]);
+            }
+            String::from_utf8(shown).unwrap()
+        });
+        let ended = lab
+            .sessions
+            .exec(&super::tests::lab(), &command, stdio)
+            .await;
+        (ended, shown.await.unwrap())
+    };
+    let (ended, shown) = run("stty size; exit 255").await;
+    assert_eq!(ended.unwrap(), ExitStatus::Code(255));
+    assert_eq!(shown, "33 77\r\n", "and nothing of ssh's own");
+    let (ended, shown) = run("kill -INT $$").await;
+    assert_eq!(ended.unwrap(), ExitStatus::Code(130), "{shown}");
+    let killed = "kill -9 $(ps -o ppid= -p $PPID); sleep 10";
+    let (ended, shown) = run(killed).await;
+    assert!(
+        matches!(ended, Err(TransportError::Lost { .. })),
+        "{ended:?}"
+    );
+    assert!(
+        !shown.contains("ssh") && !shown.contains("closed"),
+        "{shown:?}"
+    );
+    lab.close().await;
+}
+
+#[tokio::test]
 async fn many_at_once_share_one_first_connection() {
     let lab = Lab::new();
     // Other handles, as other processes would have: only the directory is shared.
