@@ -159,7 +159,7 @@ mod tests {
         fs::create_dir_all(work.join("a/b/c")).unwrap();
         fs::write(work.join("a/b/file"), "x").unwrap();
         symlink(&outside, work.join("a/link")).unwrap();
-        fs::set_permissions(work.join("a/b"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(work.join("a/b"), fs::Permissions::from_mode(0o0)).unwrap();
         remove(&work).unwrap();
         assert!(!work.exists());
         assert!(outside.join("precious").exists());

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::provider::{ErrorKind, ProviderError};
 use crate::store::{
-    DrawQuery, Durability, InstanceRow, Lease, NewInstance, SourceQuery, StoreError, TicketId,
+    DrawQuery, Durability, InstanceRow, Lease, NewInstance, OperationId, SourceQuery, StoreError,
+    TicketId,
 };
 
 /// How long to leave a backend alone that has no capacity and gives no advice.
@@ -65,7 +66,7 @@ enum Round {
     /// These are ours now; the second list is still to be made.
     Served {
         taken: Vec<InstanceRow>,
-        new: Vec<InstanceRow>,
+        new: Vec<(InstanceRow, OperationId)>,
     },
     /// Outdated idle instances must go first.
     Evict(Vec<InstanceRow>),
@@ -226,22 +227,22 @@ impl<'a> Attempt<'a> {
                 let key = tx.keep_definition(&definition.source, &definition.shape, &body)?;
                 for _ in 0..count {
                     let token = Token::from_bytes(random_bytes()?);
-                    new.push(
-                        tx.insert_intent(NewInstance {
-                            asked: &self.draw.asked,
-                            source: &definition.source,
-                            definition: key,
-                            workdir: definition
-                                .workdir
-                                .then(|| engine.0.work.join(token.as_str())),
-                            token,
-                            worker: &worker,
-                            now,
-                        })?,
-                    );
+                    let row = tx.insert_intent(NewInstance {
+                        asked: &self.draw.asked,
+                        source: &definition.source,
+                        definition: key,
+                        workdir: definition
+                            .workdir
+                            .then(|| engine.0.work.join(token.as_str())),
+                        token,
+                        worker: &worker,
+                        now,
+                    })?;
+                    let operation = engine.begin(tx, "acquire", &row, Some("new instance"))?;
+                    new.push((row, operation));
                 }
             }
-            if new.first().is_some_and(|row| row.id.0 % 256 == 0) {
+            if new.first().is_some_and(|(row, _)| row.id.0 % 256 == 0) {
                 tx.prune(now)?;
             }
             Ok::<_, EngineError>(Round::Served { taken, new })
@@ -260,13 +261,13 @@ impl<'a> Attempt<'a> {
     }
 
     /// Makes the instances that were recorded, side by side. A source that fails is not asked again while others can be.
-    async fn make(&mut self, new: Vec<InstanceRow>) -> Result<()> {
+    async fn make(&mut self, new: Vec<(InstanceRow, OperationId)>) -> Result<()> {
         let mut tasks = tokio::task::JoinSet::new();
-        for row in new {
+        for (row, operation) in new {
             let engine = self.engine.clone();
             tasks.spawn(async move {
                 let source = row.source.clone();
-                (source, engine.provision(row).await)
+                (source, engine.provision(row, operation).await)
             });
         }
         while let Some(finished) = tasks.join_next().await {

@@ -7,7 +7,7 @@
 
 mod acquire;
 mod catalogue;
-//mod copy;
+mod copy;
 mod discard;
 mod error;
 pub mod fault;
@@ -26,10 +26,10 @@ use std::sync::Arc;
 
 use runner_core::id::{InstanceName, Timestamp, Token};
 
+pub use crate::store::OperationFilter;
 pub use acquire::Acquired;
 pub use catalogue::{Catalogue, Listing};
-//pub use copy::{CopyProgress, CopySummary};
-pub use crate::store::OperationFilter;
+pub use copy::CopySummary;
 pub use error::{EngineError, FailureKind};
 pub use provision::chain;
 pub use repair::RepairReport;

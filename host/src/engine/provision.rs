@@ -3,26 +3,23 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 
+use runner_core::id::Timestamp;
 use runner_core::instance::Event;
 
 use super::{Engine, EngineError, FailureKind, Result, fault, parse_definition};
 use crate::provider::{Allocated, HookPoint, Request};
-use crate::store::{Durability, InstanceRow, Lease, StoreError};
+use crate::store::{Durability, InstanceRow, Lease, OperationId, StoreError, Tx};
 
 impl Engine {
     /// Turns a recorded intent into an instance that is leased to this process, unconfirmed. When anything fails,
     /// what may exist is destroyed again, or stays in the books until it is.
-    pub(super) async fn provision(&self, mut row: InstanceRow) -> Result<InstanceRow> {
-        let operation = self
-            .store()
-            .write::<_, EngineError>(Durability::Process, |tx| {
-                self.begin(tx, "acquire", &row, Some("new instance"))
-            })?;
+    pub(super) async fn provision(
+        &self,
+        mut row: InstanceRow,
+        operation: OperationId,
+    ) -> Result<InstanceRow> {
         let made = self.try_provision(&mut row).await;
-        self.end(
-            operation,
-            &made.as_ref().map(drop).map_err(ToString::to_string),
-        );
+        self.end(operation, &made.as_ref().map(drop).map_err(chain));
         match made {
             Ok(()) => Ok(row),
             Err(error) => {
@@ -62,8 +59,12 @@ impl Engine {
             )
         })?;
         fault::point("provision:allocated");
-        self.record(row, allocated)?;
+        let nothing_to_run = definition.provision_scripts.is_none() && definition.hooks.is_empty();
+        self.record(row, allocated, nothing_to_run)?;
         fault::point("provision:recorded");
+        if nothing_to_run {
+            return Ok(());
+        }
 
         if let Some(directory) = &definition.provision_scripts {
             self.run_scripts(
@@ -80,21 +81,30 @@ impl Engine {
 
         let now = self.now();
         self.store()
-            .write::<_, StoreError>(Durability::Full, |tx| {
-                tx.save(row, Some(Event::Provisioned), now)?;
-                row.lease = Some(Lease {
-                    owner: self.owner_json(),
-                    since: now,
-                    confirmed: false,
-                });
-                tx.save(row, Some(Event::Assigned), now)
-            })?;
+            .write::<_, StoreError>(Durability::Full, |tx| self.lease(tx, row, now))?;
         fault::point("provision:assigned");
         Ok(())
     }
 
-    /// The answer goes onto the row that it was asked for, or nowhere.
-    fn record(&self, row: &mut InstanceRow, allocated: Allocated) -> Result<()> {
+    /// It is usable, and this process' own from its first moment.
+    fn lease(
+        &self,
+        tx: &Tx<'_>,
+        row: &mut InstanceRow,
+        now: Timestamp,
+    ) -> std::result::Result<(), StoreError> {
+        tx.save(row, Some(Event::Provisioned), now)?;
+        row.lease = Some(Lease {
+            owner: self.owner_json(),
+            since: now,
+            confirmed: false,
+        });
+        tx.save(row, Some(Event::Assigned), now)
+    }
+
+    /// The answer goes onto the row that it was asked for, or nowhere. With nothing left to run, the instance is leased in
+    /// the same commit.
+    fn record(&self, row: &mut InstanceRow, allocated: Allocated, lease: bool) -> Result<()> {
         let json = |value: serde_json::Result<String>| {
             value.map_err(|error| {
                 EngineError::new(FailureKind::State, "cannot store the provider's answer")
@@ -107,7 +117,12 @@ impl Engine {
         row.attributes = Some(json(serde_json::to_string(&allocated.attributes))?);
         let now = self.now();
         let saved = self.store().write::<_, StoreError>(Durability::Full, |tx| {
-            tx.save(row, Some(Event::Allocated), now)
+            tx.save(row, Some(Event::Allocated), now)?;
+            if lease {
+                self.lease(tx, row, now)
+            } else {
+                Ok(())
+            }
         });
         if let Err(error) = saved {
             // With a handle that is somebody else's, nothing must ever be done.

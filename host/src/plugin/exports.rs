@@ -101,6 +101,7 @@ pub(super) fn check(
         facts: has("facts"),
         power: has("power"),
         signals: has("signals"),
+        copy: manifest.copy,
     })
 }
 
@@ -169,6 +170,7 @@ mod tests {
             facts: true,
             power: true,
             signals: true,
+            copy: false,
         };
         assert_eq!(run("provider", &[], &all), Ok(everything));
         assert_eq!(run("provider", &[], &all[..1]), Ok(Optional::default()));

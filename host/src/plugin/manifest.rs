@@ -36,6 +36,9 @@ pub struct Manifest {
     /// How many instances a source has when its configuration does not say; none: no bound.
     #[serde(default)]
     pub maximum: Option<Maximum>,
+    /// Its `copy` moves bytes. Without it the host does not ask, and uses `tar` over `run`.
+    #[serde(default)]
+    pub copy: bool,
 }
 
 /// What a plugin does.

@@ -7,7 +7,7 @@ use runner_core::id::{InstanceName, Token};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// Which optional interfaces a provider exports.
+/// What a provider does beyond the required.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Optional {
     pub liveness: bool,
@@ -15,6 +15,9 @@ pub struct Optional {
     pub facts: bool,
     pub power: bool,
     pub signals: bool,
+    /// `copy` is more than `unsupported`: the manifest says `"copy": true`.
+    #[serde(default)]
+    pub copy: bool,
 }
 
 /// What to make.

@@ -50,7 +50,10 @@ pub(super) fn data_ranges(file: &File, size: u64, allocated: u64) -> Option<Vec<
         return None;
     }
     // A hole at the end is told by an empty range.
-    if ranges.last().is_none_or(|last| last.offset + last.length < size) {
+    if ranges
+        .last()
+        .is_none_or(|last| last.offset + last.length < size)
+    {
         ranges.push(Extent {
             offset: size,
             length: 0,
@@ -90,9 +93,7 @@ pub(super) fn send_zeros<O: Outlet>(
     const PIECE: u64 = 8 * 1024 * 1024;
     while count > 0 {
         let some = count.min(PIECE);
-        archive
-            .contents(&Body::Zeros(some))
-            .map_err(Fault::Write)?;
+        archive.contents(&Body::Zeros(some)).map_err(Fault::Write)?;
         progress.advance(some);
         count -= some;
     }

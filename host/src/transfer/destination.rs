@@ -46,13 +46,11 @@ impl Destination {
                     "copy to `-` and redirect that",
                 )),
             },
-            Err(Errno::NOENT) if rustix::fs::lstat(path).is_ok() => {
-                Err(TransferError::place_hint(
-                    path,
-                    "is a symbolic link that leads nowhere",
-                    "remove the link, or name the file it should lead to",
-                ))
-            }
+            Err(Errno::NOENT) if rustix::fs::lstat(path).is_ok() => Err(TransferError::place_hint(
+                path,
+                "is a symbolic link that leads nowhere",
+                "remove the link, or name the file it should lead to",
+            )),
             Err(Errno::NOENT) => Self::beside(path, only_directory),
             Err(error) => Err(TransferError::local("look at", path, error)),
         }

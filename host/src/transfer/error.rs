@@ -40,10 +40,7 @@ pub enum Refusal {
     #[error("is a symbolic link without a usable target")]
     BadSymlink,
     #[error("is a hard link to {target}, which {problem}")]
-    BadHardLink {
-        target: String,
-        problem: Box<Self>,
-    },
+    BadHardLink { target: String, problem: Box<Self> },
     #[error("does not come before it in the archive")]
     NotThere,
     #[error("is a directory")]
@@ -133,15 +130,15 @@ impl TransferError {
                 _ => None,
             },
             Self::Place { hint, .. } => *hint,
-            Self::Refused { .. } => {
-                Some("the destination was left as it was; copy a part of it, or look at the files on the instance")
-            }
-            Self::Damaged { .. } | Self::Empty => {
-                Some("the destination was left as it was; does something on the instance print to its standard output at login?")
-            }
-            Self::CutShort { .. } | Self::Receive(_) | Self::Send(_) => {
-                Some("the connection broke or the copy was stopped; the destination was left as it was")
-            }
+            Self::Refused { .. } => Some(
+                "the destination was left as it was; copy a part of it, or look at the files on the instance",
+            ),
+            Self::Damaged { .. } | Self::Empty => Some(
+                "the destination was left as it was; does something on the instance print to its standard output at login?",
+            ),
+            Self::CutShort { .. } | Self::Receive(_) | Self::Send(_) => Some(
+                "the connection broke or the copy was stopped; the destination was left as it was",
+            ),
             Self::Instance { failure, .. } => failure.hint(),
         }
     }
@@ -198,7 +195,9 @@ impl InstanceFailure {
     fn hint(self) -> Option<&'static str> {
         match self {
             Self::NotFound | Self::NotADirectory | Self::IsADirectory => None,
-            Self::Denied => Some("the user that commands run as on the instance needs access to it"),
+            Self::Denied => {
+                Some("the user that commands run as on the instance needs access to it")
+            }
             Self::NoTar => Some("install `tar` on the instance, or copy a single file through `-`"),
             Self::DiskFull => Some("make room on the instance and copy again"),
             Self::InTheWay => Some("remove it first, or copy to another name"),
@@ -227,8 +226,12 @@ fn describe(failure: InstanceFailure, path: &str, detail: &str) -> String {
         InstanceFailure::Dangling => {
             format!("{path} is a symbolic link that leads nowhere on the instance")
         }
-        InstanceFailure::Denied => with(format!("no permission for {path} on the instance"), detail),
-        InstanceFailure::DiskFull => with(format!("no space left for {path} on the instance"), detail),
+        InstanceFailure::Denied => {
+            with(format!("no permission for {path} on the instance"), detail)
+        }
+        InstanceFailure::DiskFull => {
+            with(format!("no space left for {path} on the instance"), detail)
+        }
         InstanceFailure::InTheWay => with(
             format!("something of another kind is in the way of {path} on the instance"),
             detail,

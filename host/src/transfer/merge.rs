@@ -28,7 +28,10 @@ pub(super) fn move_into_place(
     let is_directory = kind(&staged) == FileType::Directory;
     let Some(name) = destination.name() else {
         if !is_directory {
-            return Err(TransferError::place(path, "is a directory, and what was copied is not"));
+            return Err(TransferError::place(
+                path,
+                "is a directory, and what was copied is not",
+            ));
         }
         let target = destination
             .directory()
@@ -41,7 +44,10 @@ pub(super) fn move_into_place(
     let found = tree::look(destination.directory(), name)
         .map_err(|error| TransferError::local("look at", &full, error))?;
     if !is_directory && destination.only_directory() {
-        return Err(TransferError::place(&full, "is not a directory, and neither is what was copied"));
+        return Err(TransferError::place(
+            &full,
+            "is not a directory, and neither is what was copied",
+        ));
     }
     match found {
         Some(found) if is_directory && kind(&found) == FileType::Directory => {
@@ -52,8 +58,14 @@ pub(super) fn move_into_place(
         Some(found) => check_replaceable(&staged, &found, &full)?,
         None => {}
     }
-    rename(staging.directory(), DATA, &staged, destination.directory(), name)
-        .map_err(|error| TransferError::local("create", &full, error))
+    rename(
+        staging.directory(),
+        DATA,
+        &staged,
+        destination.directory(),
+        name,
+    )
+    .map_err(|error| TransferError::local("create", &full, error))
 }
 
 /// A file or link may take the place of a file or link.
@@ -94,12 +106,7 @@ enum Top {
     Change,
 }
 
-fn merge(
-    staging: &Staging,
-    target: OwnedFd,
-    path: &Path,
-    top: Top,
-) -> Result<(), TransferError> {
+fn merge(staging: &Staging, target: OwnedFd, path: &Path, top: Top) -> Result<(), TransferError> {
     let again = target
         .try_clone()
         .map_err(|error| TransferError::local("open", path, error))?;
@@ -173,7 +180,9 @@ fn walk(
                 staged: &staged,
                 is_top: to.depth() == 0,
             };
-            each(step).map_err(|error| TransferError::local("set mode and time of", &to.path(path, b""), error))?;
+            each(step).map_err(|error| {
+                TransferError::local("set mode and time of", &to.path(path, b""), error)
+            })?;
             let left = from.leave().map_err(failed)?;
             to.leave().map_err(failed)?;
             if let Some((_, directory, level)) = left {

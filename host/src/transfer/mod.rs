@@ -37,6 +37,7 @@ pub use options::{Preserve, Sparse};
 pub use pack::{PackOptions, pack};
 pub use progress::{Progress, Quiet, Summary};
 pub use relay::{Relayed, relay};
+pub use remote::{InstanceDestination, InstanceSource, receiver};
 pub use source::LocalSource;
 pub use unpack::{Top, Unpacked, unpack};
 

@@ -154,7 +154,8 @@ impl<O: Outlet> Packer<'_, O> {
         stat: &Stat,
         outside: usize,
     ) -> Result<bool, TransferError> {
-        self.progress.entry(self.path.get(DATA.len() + 1..).unwrap_or_default());
+        self.progress
+            .entry(self.path.get(DATA.len() + 1..).unwrap_or_default());
         match kind(stat) {
             FileType::Directory => {
                 self.header(stat, Kind::Directory, Vec::new(), None)?;
@@ -201,21 +202,25 @@ impl<O: Outlet> Packer<'_, O> {
         let file = rustix::fs::openat(way.here(), name, flags, Mode::empty())
             .map_err(|error| self.failed("open", way, name, error))?;
         let file = File::from(file);
-        let stat = rustix::fs::fstat(&file)
-            .map_err(|error| self.failed("look at", way, name, error))?;
+        let stat =
+            rustix::fs::fstat(&file).map_err(|error| self.failed("look at", way, name, error))?;
         if kind(&stat) != FileType::RegularFile {
             self.warn("became something else while it was copied, and was left out");
             return Ok(());
         }
-        let ranges = data_ranges(&file, size(&stat), u64::try_from(stat.st_blocks).unwrap_or(0) * 512);
+        let ranges = data_ranges(
+            &file,
+            size(&stat),
+            u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
+        );
         let whole = self
             .contents(&file, &stat, ranges)
             .map_err(|fault| match fault {
                 Fault::Read(error) => self.failed("read", way, name, error),
                 Fault::Write(error) => TransferError::Send(error),
             })?;
-        let after = rustix::fs::fstat(&file)
-            .map_err(|error| self.failed("look at", way, name, error))?;
+        let after =
+            rustix::fs::fstat(&file).map_err(|error| self.failed("look at", way, name, error))?;
         if !whole {
             self.warn("became shorter while it was copied; the rest was sent as zeros");
         } else if size(&after) != size(&stat) || tree::mtime(&after) != tree::mtime(&stat) {

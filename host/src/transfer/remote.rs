@@ -31,6 +31,11 @@ impl InstanceSource {
         Self { path: path.into() }
     }
 
+    /// The path as it was given.
+    pub fn path(&self) -> &[u8] {
+        &self.path
+    }
+
     /// The name it gets in a destination that is a directory. None: its contents are copied (`.`, `/`).
     pub fn name(&self) -> Option<&[u8]> {
         last_component(&self.path)

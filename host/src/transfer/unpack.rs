@@ -267,11 +267,8 @@ impl Unpacker<'_> {
         name: &[u8],
         reader: &mut ArchiveReader<R>,
     ) -> Result<(), TransferError> {
-        let flags = OFlags::WRONLY
-            | OFlags::CREATE
-            | OFlags::EXCL
-            | OFlags::NOFOLLOW
-            | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = File::from(self.create(name, entry, |at| {
             rustix::fs::openat(at, name, flags, Mode::RUSR | Mode::WUSR)
         })?);
@@ -402,7 +399,10 @@ impl Unpacker<'_> {
                     .filter(|&number| number != u32::MAX)
                     .ok_or_else(|| failed("set the owner of", &entry.path, Errno::OVERFLOW))
             };
-            Some((Uid::from_raw(number(entry.uid)?), Gid::from_raw(number(entry.gid)?)))
+            Some((
+                Uid::from_raw(number(entry.uid)?),
+                Gid::from_raw(number(entry.gid)?),
+            ))
         } else {
             None
         };
@@ -425,10 +425,6 @@ fn finish(file: impl std::os::fd::AsFd, attributes: Attributes) -> rustix::io::R
     rustix::fs::fchmod(&file, Mode::from_raw_mode(attributes.mode))
 }
 
-fn failed(
-    action: &'static str,
-    entry: &[u8],
-    error: impl Into<std::io::Error>,
-) -> TransferError {
+fn failed(action: &'static str, entry: &[u8], error: impl Into<std::io::Error>) -> TransferError {
     TransferError::local_bytes(action, entry, error)
 }

@@ -11,8 +11,8 @@ mod reader;
 mod sparse;
 mod writer;
 
-pub(super) use reader::ArchiveReader;
 pub use input::Inlet;
+pub(super) use reader::ArchiveReader;
 pub use writer::Outlet;
 pub(super) use writer::{ArchiveWriter, Body, Fault};
 

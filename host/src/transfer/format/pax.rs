@@ -103,10 +103,7 @@ impl Records {
                         break;
                     }
                     let length = numbers.next().ok_or(BAD_MAP)?;
-                    self.push_extent(
-                        decimal(offset).ok_or(BAD)?,
-                        decimal(length).ok_or(BAD)?,
-                    )?;
+                    self.push_extent(decimal(offset).ok_or(BAD)?, decimal(length).ok_or(BAD)?)?;
                 }
             }
             // Owners' names, other times, attributes, comments.
@@ -168,8 +165,14 @@ fn time(text: &[u8]) -> Option<Time> {
         nanoseconds = nanoseconds * 10 + u32::from(digit);
     }
     Some(match (negative, nanoseconds) {
-        (false, _) => Time { seconds, nanoseconds },
-        (true, 0) => Time { seconds: -seconds, nanoseconds },
+        (false, _) => Time {
+            seconds,
+            nanoseconds,
+        },
+        (true, 0) => Time {
+            seconds: -seconds,
+            nanoseconds,
+        },
         // File systems count the fraction upwards.
         (true, _) => Time {
             seconds: -seconds - 1,
@@ -225,8 +228,17 @@ mod tests {
 
     #[test]
     fn times_survive() {
-        for (seconds, nanoseconds) in [(0, 1), (1_700_000_000, 123_456_789), (-5, 999_999_999), (-1, 1), (-7, 0)] {
-            let wanted = Time { seconds, nanoseconds };
+        for (seconds, nanoseconds) in [
+            (0, 1),
+            (1_700_000_000, 123_456_789),
+            (-5, 999_999_999),
+            (-1, 1),
+            (-7, 0),
+        ] {
+            let wanted = Time {
+                seconds,
+                nanoseconds,
+            };
             let record = mtime_record(wanted);
             let read = parse(record.as_bytes()).unwrap().mtime;
             assert_eq!(read, Some(wanted), "{record}");

@@ -55,8 +55,7 @@ impl<R: Read> ArchiveReader<R> {
                 b'K' => records.link = Some(self.long_name(&header)?),
                 b'x' | b'X' => {
                     let text = self.extension(&header)?;
-                    let later =
-                        pax::parse(&text).map_err(|problem| self.input.damaged(problem))?;
+                    let later = pax::parse(&text).map_err(|problem| self.input.damaged(problem))?;
                     records.overlay(later);
                 }
                 // Global records and volume labels say nothing that we use.

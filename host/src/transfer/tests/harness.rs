@@ -88,11 +88,7 @@ impl Instance {
 
     /// Runs a script to its end without streams.
     pub(super) fn run(&self, argv: &Argv) -> (u8, Vec<u8>, Vec<u8>) {
-        let output = self
-            .command(argv)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let output = self.command(argv).stdin(Stdio::null()).output().unwrap();
         (code(output.status), output.stdout, output.stderr)
     }
 
@@ -120,7 +116,13 @@ impl Instance {
         let destination = Destination::resolve(to, source.name())?;
         let mut child = spawn(&mut self.command(&source.send()));
         let stdout = file(child.stdout.take().unwrap());
-        let unpacked = unpack(stdout, &source.top(), destination, Preserve::default(), &Quiet);
+        let unpacked = unpack(
+            stdout,
+            &source.top(),
+            destination,
+            Preserve::default(),
+            &Quiet,
+        );
         finish(child, |code, stderr| source.failure(code, stderr))?;
         unpacked?.commit()
     }
@@ -141,7 +143,14 @@ impl Instance {
         let mut sender = spawn(&mut self.command(&source.send()));
         let stdout = file(sender.stdout.take().unwrap());
         let stdin = file(receiver.stdin.take().unwrap());
-        let relayed = relay(stdout, &source.top(), Preserve::default(), sparse, stdin, &Quiet);
+        let relayed = relay(
+            stdout,
+            &source.top(),
+            Preserve::default(),
+            sparse,
+            stdin,
+            &Quiet,
+        );
         let sent = finish(sender, |code, stderr| source.failure(code, stderr));
         let summary = match (sent, relayed) {
             (Ok(()), Ok(relayed)) => relayed.finish(),

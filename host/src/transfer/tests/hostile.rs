@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use super::harness::picture;
-use crate::transfer::{Destination, Preserve, Quiet, Sparse, Summary, Top, TransferError, relay, unpack};
+use crate::transfer::{
+    Destination, Preserve, Quiet, Sparse, Summary, Top, TransferError, relay, unpack,
+};
 
 /// An archive in the making. Names are taken as they are.
 #[derive(Clone, Debug, Default)]
@@ -107,7 +109,14 @@ impl Evil {
 
 pub(super) fn unpack_here(archive: &[u8], to: &Path) -> Result<Summary, TransferError> {
     let destination = Destination::resolve(to, None)?;
-    unpack(archive, &Top::Here, destination, Preserve::default(), &Quiet)?.commit()
+    unpack(
+        archive,
+        &Top::Here,
+        destination,
+        Preserve::default(),
+        &Quiet,
+    )?
+    .commit()
 }
 
 /// The archive must fail with an error that contains all of `words`, through unpacking and, unless it is about the
@@ -156,18 +165,29 @@ fn refused_everywhere(archive: &[u8], words: &[&str]) {
 
 #[test]
 fn names_that_lead_out() {
-    refused_everywhere(&Evil::new().file(b"/etc/evil", b"x").end(), &["`/etc/evil`", "absolute"]);
-    refused_everywhere(&Evil::new().file(b"../evil", b"x").end(), &["`../evil`", "`..`"]);
+    refused_everywhere(
+        &Evil::new().file(b"/etc/evil", b"x").end(),
+        &["`/etc/evil`", "absolute"],
+    );
+    refused_everywhere(
+        &Evil::new().file(b"../evil", b"x").end(),
+        &["`../evil`", "`..`"],
+    );
     refused_everywhere(&Evil::new().file(b"a/../../evil", b"x").end(), &["`..`"]);
     refused_everywhere(&Evil::new().directory(b"..").end(), &["`..`"]);
     refused_everywhere(&Evil::new().file(b"a/..", b"x").end(), &["`..`"]);
     refused_everywhere(&Evil::new().symlink(b"../link", b"x").end(), &["`../link`"]);
-    refused_everywhere(&Evil::new().header(b'0', b"", b"", b"").end(), &["has no name"]);
+    refused_everywhere(
+        &Evil::new().header(b'0', b"", b"", b"").end(),
+        &["has no name"],
+    );
     let long = [b"../".repeat(60), b"evil".to_vec()].concat();
     refused_everywhere(&Evil::new().file(&long, b"x").end(), &["`..`"]);
     let pax = Evil::new().pax(&[("path", b"/evil")]).file(b"good", b"x");
     refused_everywhere(&pax.end(), &["`/evil`", "absolute"]);
-    let zero = Evil::new().pax(&[("path", b"good\0/../evil")]).file(b"good", b"x");
+    let zero = Evil::new()
+        .pax(&[("path", b"good\0/../evil")])
+        .file(b"good", b"x");
     refused_everywhere(&zero.end(), &["zero byte"]);
     // ustar's second half of a name.
     let prefix = Evil::new()
@@ -184,13 +204,28 @@ fn names_that_lead_out() {
 #[test]
 fn entries_under_links() {
     let link = || Evil::new().symlink(b"link", b"../outside");
-    refused_everywhere(&link().file(b"link/evil", b"x").end(), &["`link/evil`", "symbolic link"]);
-    refused_everywhere(&link().file(b"link/deep/evil", b"x").end(), &["symbolic link"]);
-    refused_everywhere(&link().directory(b"link/evil").end(), &["symbolic link"]);
-    refused_everywhere(&link().symlink(b"link/evil", b"x").end(), &["symbolic link"]);
-    refused_everywhere(&link().directory(b"link/").end(), &["`link/`", "second time"]);
     refused_everywhere(
-        &link().file(b"file", b"x").hard_link(b"link/evil", b"file").end(),
+        &link().file(b"link/evil", b"x").end(),
+        &["`link/evil`", "symbolic link"],
+    );
+    refused_everywhere(
+        &link().file(b"link/deep/evil", b"x").end(),
+        &["symbolic link"],
+    );
+    refused_everywhere(&link().directory(b"link/evil").end(), &["symbolic link"]);
+    refused_everywhere(
+        &link().symlink(b"link/evil", b"x").end(),
+        &["symbolic link"],
+    );
+    refused_everywhere(
+        &link().directory(b"link/").end(),
+        &["`link/`", "second time"],
+    );
+    refused_everywhere(
+        &link()
+            .file(b"file", b"x")
+            .hard_link(b"link/evil", b"file")
+            .end(),
         &["symbolic link"],
     );
     refused_everywhere(
@@ -199,30 +234,55 @@ fn entries_under_links() {
     );
     // A second name for the link, and then under that.
     refused_everywhere(
-        &link().hard_link(b"again", b"link").file(b"again/evil", b"x").end(),
+        &link()
+            .hard_link(b"again", b"link")
+            .file(b"again/evil", b"x")
+            .end(),
         &["`again/evil`", "symbolic link"],
     );
     // A file that becomes a link.
     refused_everywhere(
-        &Evil::new().file(b"a", b"x").symlink(b"a", b"../outside").file(b"a/evil", b"x").end(),
+        &Evil::new()
+            .file(b"a", b"x")
+            .symlink(b"a", b"../outside")
+            .file(b"a/evil", b"x")
+            .end(),
         &["`a/evil`", "symbolic link"],
     );
     // The top itself.
     refused_everywhere(
-        &Evil::new().symlink(b".", b"../outside").file(b"evil", b"x").end(),
+        &Evil::new()
+            .symlink(b".", b"../outside")
+            .file(b"evil", b"x")
+            .end(),
         &["`evil`", "symbolic link"],
     );
-    refused(&Evil::new().file(b"a", b"x").file(b"a/evil", b"x").end(), &["not a directory"]);
-    refused(&Evil::new().directory(b"a").file(b"a", b"x").end(), &["`a`", "second time"]);
     refused(
-        &Evil::new().file(b"a/b", b"x").symlink(b"a", b"../outside").end(),
+        &Evil::new().file(b"a", b"x").file(b"a/evil", b"x").end(),
+        &["not a directory"],
+    );
+    refused(
+        &Evil::new().directory(b"a").file(b"a", b"x").end(),
+        &["`a`", "second time"],
+    );
+    refused(
+        &Evil::new()
+            .file(b"a/b", b"x")
+            .symlink(b"a", b"../outside")
+            .end(),
         &["`a`", "second time"],
     );
 }
 
 #[test]
 fn links_of_the_user_are_not_followed_either() {
-    refused(&Evil::new().directory(b".").file(b"users link/evil", b"x").end(), &["users link", "in the way"]);
+    refused(
+        &Evil::new()
+            .directory(b".")
+            .file(b"users link/evil", b"x")
+            .end(),
+        &["users link", "in the way"],
+    );
 }
 
 #[test]
@@ -238,7 +298,10 @@ fn a_file_takes_the_place_of_a_link_and_does_not_go_through_it() {
         .file(b"users link", b"evil")
         .end();
     unpack_here(&archive, &inside).unwrap();
-    assert_eq!(std::fs::read(around.path().join("canary")).unwrap(), b"sings");
+    assert_eq!(
+        std::fs::read(around.path().join("canary")).unwrap(),
+        b"sings"
+    );
     for name in ["link", "users link"] {
         assert!(inside.join(name).symlink_metadata().unwrap().is_file());
     }
@@ -254,15 +317,27 @@ fn hard_links_that_lead_out() {
         &Evil::new().hard_link(b"evil", b"../outside/canary").end(),
         &["`../outside/canary`", "`..`"],
     );
-    refused(&Evil::new().hard_link(b"evil", b"missing").end(), &["`missing`", "before"]);
-    refused(&Evil::new().hard_link(b"evil", b"missing/deep").end(), &["`missing/deep`", "before"]);
+    refused(
+        &Evil::new().hard_link(b"evil", b"missing").end(),
+        &["`missing`", "before"],
+    );
+    refused(
+        &Evil::new().hard_link(b"evil", b"missing/deep").end(),
+        &["`missing/deep`", "before"],
+    );
     // It is in the destination, but not of this archive.
-    refused(&Evil::new().hard_link(b"evil", b"old").end(), &["`old`", "before"]);
+    refused(
+        &Evil::new().hard_link(b"evil", b"old").end(),
+        &["`old`", "before"],
+    );
     refused(
         &Evil::new().directory(b"d").hard_link(b"evil", b"d").end(),
         &["`d`", "is a directory"],
     );
-    refused(&Evil::new().file(b"a", b"x").hard_link(b"a", b"a").end(), &["`a`"]);
+    refused(
+        &Evil::new().file(b"a", b"x").hard_link(b"a", b"a").end(),
+        &["`a`"],
+    );
     refused_everywhere(&Evil::new().hard_link(b"evil", b"").end(), &["no name"]);
 }
 
@@ -277,11 +352,17 @@ fn devices_and_the_unknown() {
         (b'\xff', "unknown kind"),
     ] {
         refused_everywhere(
-            &Evil::new().file(b"good", b"x").header(flag, b"evil", b"", b"").end(),
+            &Evil::new()
+                .file(b"good", b"x")
+                .header(flag, b"evil", b"", b"")
+                .end(),
             &["`evil`", words],
         );
     }
-    refused_everywhere(&Evil::new().symlink(b"evil", b"").end(), &["`evil`", "symbolic link"]);
+    refused_everywhere(
+        &Evil::new().symlink(b"evil", b"").end(),
+        &["`evil`", "symbolic link"],
+    );
     let long = Evil::new().long(b'K', &[b'x'; 5000]).symlink(b"evil", b"x");
     refused_everywhere(&long.end(), &["`evil`", "symbolic link"]);
 }
@@ -290,13 +371,21 @@ fn devices_and_the_unknown() {
 fn claims_that_are_not_kept() {
     // A terabyte, and nothing comes.
     let archive = Evil::new().header(b'0', b"evil", b"", b"20000000000000");
-    let claimed = archive.clone().patch(124, &[0x80, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]);
+    let claimed = archive
+        .clone()
+        .patch(124, &[0x80, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]);
     refused_everywhere(&claimed.cut(), &["`evil`", "ends early"]);
-    let more = Evil::new().header(b'0', b"evil", b"", b"").patch(124, &[0xbf; 12]);
+    let more = Evil::new()
+        .header(b'0', b"evil", b"", b"")
+        .patch(124, &[0xbf; 12]);
     refused_everywhere(&more.end(), &["damaged"]);
-    let pax = Evil::new().pax(&[("size", b"9223372036854775808")]).file(b"evil", b"");
+    let pax = Evil::new()
+        .pax(&[("size", b"9223372036854775808")])
+        .file(b"evil", b"");
     refused_everywhere(&pax.end(), &["larger than any file"]);
-    let pax = Evil::new().pax(&[("size", b"99999999999999999999999")]).file(b"evil", b"");
+    let pax = Evil::new()
+        .pax(&[("size", b"99999999999999999999999")])
+        .file(b"evil", b"");
     refused_everywhere(&pax.end(), &["bad number"]);
     // A directory with contents that never come.
     let directory = Evil::new().header(b'5', b"d/", b"", b"77777777777");
@@ -322,14 +411,24 @@ fn headers_that_grow() {
     for _ in 0..10_000 {
         endless = endless.pax(&[("comment", b"x")]);
     }
-    refused_everywhere(&endless.file(b"a", b"x").end(), &["too many extension headers"]);
+    refused_everywhere(
+        &endless.file(b"a", b"x").end(),
+        &["too many extension headers"],
+    );
     let mut endless = Evil::new();
     for _ in 0..10_000 {
         endless = endless.long(b'g', b"");
     }
     refused_everywhere(&endless.cut(), &["too many extension headers"]);
     refused_everywhere(&Evil::new().pax(&[("path", b"x")]).end(), &["has no entry"]);
-    for text in ["x", "0 path=a\n", "999 path=a\n", "-1 path=a\n", "11 path=ab", "6 path\n"] {
+    for text in [
+        "x",
+        "0 path=a\n",
+        "999 path=a\n",
+        "-1 path=a\n",
+        "11 path=ab",
+        "6 path\n",
+    ] {
         let bad = Evil::new().long(b'x', text.as_bytes()).file(b"a", b"");
         refused_everywhere(&bad.end(), &["PAX"]);
     }
@@ -364,8 +463,18 @@ fn an_archive_that_does_not_end() {
         first: Evil::new().file(b"a", b"x").end(),
         then: 0,
     };
-    let error = unpack(archive, &Top::Here, destination, Preserve::default(), &Quiet).unwrap_err();
-    assert!(error.to_string().contains("no end after the end"), "{error}");
+    let error = unpack(
+        archive,
+        &Top::Here,
+        destination,
+        Preserve::default(),
+        &Quiet,
+    )
+    .unwrap_err();
+    assert!(
+        error.to_string().contains("no end after the end"),
+        "{error}"
+    );
     assert_eq!(picture(around.path()).len(), 1);
 }
 
@@ -384,15 +493,30 @@ fn sparse_maps_that_lie() {
             .patch(483, format!("{real:011o}\0").as_bytes())
     };
     let two = [range(1024, 512), range(0, 512)].concat();
-    refused_everywhere(&sparse(&two, b"2000", 4096, 0).raw(&[1; 1024]).end(), &["not in order"]);
+    refused_everywhere(
+        &sparse(&two, b"2000", 4096, 0).raw(&[1; 1024]).end(),
+        &["not in order"],
+    );
     let over = [range(0, 512), range(256, 512)].concat();
-    refused_everywhere(&sparse(&over, b"2000", 4096, 0).raw(&[1; 1024]).end(), &["not in order"]);
+    refused_everywhere(
+        &sparse(&over, b"2000", 4096, 0).raw(&[1; 1024]).end(),
+        &["not in order"],
+    );
     let beyond = range(8192, 512);
-    refused_everywhere(&sparse(&beyond, b"1000", 4096, 0).raw(&[1; 512]).end(), &["beyond"]);
+    refused_everywhere(
+        &sparse(&beyond, b"1000", 4096, 0).raw(&[1; 512]).end(),
+        &["beyond"],
+    );
     let more = range(0, 1024);
-    refused_everywhere(&sparse(&more, b"1000", 4096, 0).raw(&[1; 512]).end(), &["does not fit"]);
+    refused_everywhere(
+        &sparse(&more, b"1000", 4096, 0).raw(&[1; 512]).end(),
+        &["does not fit"],
+    );
     let within = [range(0, 100), range(512, 412)].concat();
-    refused_everywhere(&sparse(&within, b"1000", 4096, 0).raw(&[1; 512]).end(), &["within a block"]);
+    refused_everywhere(
+        &sparse(&within, b"1000", 4096, 0).raw(&[1; 512]).end(),
+        &["within a block"],
+    );
     // Blocks of map without end.
     let mut endless = sparse(&range(0, 0), b"0", 4096, 1);
     for _ in 0..100 {
@@ -427,7 +551,10 @@ fn sparse_maps_that_lie() {
     refused_everywhere(&pax(&one, b""), &["longer than its file"]);
     let overflow = b"18446744073709551615,18446744073709551615";
     refused_everywhere(
-        &pax(&[("GNU.sparse.size", b"10"), ("GNU.sparse.map", overflow)], b""),
+        &pax(
+            &[("GNU.sparse.size", b"10"), ("GNU.sparse.map", overflow)],
+            b"",
+        ),
         &["overflows"],
     );
     refused_everywhere(
@@ -466,15 +593,30 @@ fn an_instance_sends_only_what_was_asked_for() {
         let top = Top::Named(asked.to_vec());
         unpack(archive, &top, destination, Preserve::default(), &Quiet)
     };
-    for evil in [&b".bashrc"[..], b"notes/../.bashrc", b".", b"notes2", b"note"] {
+    for evil in [
+        &b".bashrc"[..],
+        b"notes/../.bashrc",
+        b".",
+        b"notes2",
+        b"note",
+    ] {
         let error = get(&Evil::new().file(evil, b"x").end(), b"notes").unwrap_err();
         assert!(matches!(error, TransferError::Refused { .. }), "{error}");
     }
-    let second = Evil::new().file(b"notes", b"x").file(b".bashrc", b"x").end();
+    let second = Evil::new()
+        .file(b"notes", b"x")
+        .file(b".bashrc", b"x")
+        .end();
     let error = get(&second, b"notes").unwrap_err().to_string();
-    assert!(error.contains("`.bashrc` is not part of what was asked for, `notes`"), "{error}");
+    assert!(
+        error.contains("`.bashrc` is not part of what was asked for, `notes`"),
+        "{error}"
+    );
     assert_eq!(std::fs::read_dir(around.path()).unwrap().count(), 0);
-    get(&Evil::new().file(b"./notes", b"x").end(), b"notes").unwrap().commit().unwrap();
+    get(&Evil::new().file(b"./notes", b"x").end(), b"notes")
+        .unwrap()
+        .commit()
+        .unwrap();
     assert_eq!(std::fs::read(around.path().join("notes")).unwrap(), b"x");
 }
 
@@ -514,7 +656,10 @@ fn an_archive_may_come_back_to_a_closed_directory() {
         let found = path.symlink_metadata().unwrap();
         assert_eq!(std::os::unix::fs::MetadataExt::mode(&found) & 0o777, mode);
         // Also its time is still that of the archive.
-        assert_eq!(std::os::unix::fs::MetadataExt::mtime(&found), 0o14_000_000_000);
+        assert_eq!(
+            std::os::unix::fs::MetadataExt::mtime(&found),
+            0o14_000_000_000
+        );
         super::harness::set_mode(&path, 0o755);
         assert_eq!(std::fs::read(path.join("late")).unwrap(), b"x");
     }

@@ -6,9 +6,7 @@ use std::path::Path;
 use super::harness::{Instance, TOKEN, finish, picture, spawn};
 use super::hostile::unpack_here;
 use crate::transfer::remote::InstanceDestination;
-use crate::transfer::{
-    Destination, LocalSource, PackOptions, Preserve, Quiet, Top, pack, unpack,
-};
+use crate::transfer::{Destination, LocalSource, PackOptions, Preserve, Quiet, Top, pack, unpack};
 
 fn tree(top: &Path) {
     std::fs::create_dir_all(top.join("a/b")).unwrap();
@@ -36,14 +34,29 @@ fn on_this_machine() {
     for length in (0..=archive.len() - 1024).step_by(37) {
         let destination = Destination::resolve(&there, Some(b"tree")).unwrap();
         let top = Top::Here;
-        let cut = unpack(&archive[..length], &top, destination, Preserve::default(), &Quiet);
+        let cut = unpack(
+            &archive[..length],
+            &top,
+            destination,
+            Preserve::default(),
+            &Quiet,
+        );
         let error = cut.unwrap_err().to_string();
         assert!(error.contains("ends early"), "{length}: {error}");
         assert_eq!(std::fs::read_dir(&there).unwrap().count(), 0, "{length}");
     }
     // Complete, but never committed.
     let destination = Destination::resolve(&there, Some(b"tree")).unwrap();
-    drop(unpack(&archive[..], &Top::Here, destination, Preserve::default(), &Quiet).unwrap());
+    drop(
+        unpack(
+            &archive[..],
+            &Top::Here,
+            destination,
+            Preserve::default(),
+            &Quiet,
+        )
+        .unwrap(),
+    );
     assert_eq!(std::fs::read_dir(&there).unwrap().count(), 0);
 }
 
@@ -150,6 +163,9 @@ fn a_conflict_is_found_before_anything_moves() {
         .directory(b"z")
         .end();
     let error = unpack_here(&archive, &there).unwrap_err().to_string();
-    assert!(error.contains("/there/z` is in the way of a directory"), "{error}");
+    assert!(
+        error.contains("/there/z` is in the way of a directory"),
+        "{error}"
+    );
     assert_eq!(std::fs::read(there.join("a")).unwrap(), b"old");
 }

@@ -7,7 +7,13 @@ use super::harness::{Instance, picture, set_time};
 
 /// What is there before each copy, in a directory of its own.
 fn stage(top: &Path) {
-    for directory in ["source", "source/inner", "target", "target/source", "target/source/inner"] {
+    for directory in [
+        "source",
+        "source/inner",
+        "target",
+        "target/source",
+        "target/source/inner",
+    ] {
         std::fs::create_dir_all(top.join(directory)).unwrap();
     }
     for (name, contents) in [
@@ -103,7 +109,10 @@ fn as_cp_does() {
             stage(got.path());
             let put = instance.put(&got.path().join(from), joined(got.path(), to));
             still(got.path());
-            let case = format!("cp {from} {to} ({})", String::from_utf8_lossy(&output.stderr));
+            let case = format!(
+                "cp {from} {to} ({})",
+                String::from_utf8_lossy(&output.stderr)
+            );
             assert_eq!(put.is_ok(), output.status.success(), "{case}: {put:?}");
             compare(&case, wanted.path(), got.path());
 
@@ -140,10 +149,15 @@ fn a_name_that_is_a_link_to_a_directory_is_replaced_by_a_file_and_not_entered() 
             std::os::unix::fs::symlink("elsewhere", side.join("name")).unwrap();
         }
         instance.put(&here.path().join("name"), "target").unwrap();
-        instance.get("target/name", &here.path().join("target")).unwrap();
+        instance
+            .get("target/name", &here.path().join("target"))
+            .unwrap();
         for side in [instance.path("target"), here.path().join("target")] {
             assert!(side.join("name").symlink_metadata().unwrap().is_file());
-            assert_eq!(std::fs::read_dir(side.join("elsewhere")).unwrap().count(), 0);
+            assert_eq!(
+                std::fs::read_dir(side.join("elsewhere")).unwrap().count(),
+                0
+            );
         }
     }
 }
@@ -155,8 +169,13 @@ fn a_device_is_not_replaced() {
     let file = here.path().join("file");
     std::fs::write(&file, "x").unwrap();
     let error = instance.put(&file, "/dev/null").unwrap_err();
-    assert_eq!(error.to_string(), "`/dev/null` is a device, fifo or socket on the instance");
+    assert_eq!(
+        error.to_string(),
+        "`/dev/null` is a device, fifo or socket on the instance"
+    );
     assert!(error.hint().unwrap().contains('-'));
-    let error = instance.get(b"file".as_slice(), Path::new("/dev/null")).unwrap_err();
+    let error = instance
+        .get(b"file".as_slice(), Path::new("/dev/null"))
+        .unwrap_err();
     assert_eq!(error.to_string(), "`/dev/null` is a device, fifo or socket");
 }

@@ -13,10 +13,17 @@ use crate::transfer::{
 
 #[derive(Clone, Debug)]
 enum Node {
-    File { seed: u8, length: usize, mode: u32 },
+    File {
+        seed: u8,
+        length: usize,
+        mode: u32,
+    },
     Symlink(Vec<u8>),
     HardLink(usize),
-    Directory { children: Vec<(Vec<u8>, Node)>, mode: u32 },
+    Directory {
+        children: Vec<(Vec<u8>, Node)>,
+        mode: u32,
+    },
 }
 
 fn name() -> impl Strategy<Value = Vec<u8>> {
@@ -57,7 +64,13 @@ fn node() -> impl Strategy<Value = Node> {
 }
 
 fn build(path: &Path, node: &Node, files: &mut Vec<std::path::PathBuf>) {
-    let seconds = i64::from(path.as_os_str().as_bytes().iter().map(|&byte| u32::from(byte)).sum::<u32>());
+    let seconds = i64::from(
+        path.as_os_str()
+            .as_bytes()
+            .iter()
+            .map(|&byte| u32::from(byte))
+            .sum::<u32>(),
+    );
     match node {
         Node::File { seed, length, mode } => {
             // Seeds divisible by three make zeros, which turn into holes.

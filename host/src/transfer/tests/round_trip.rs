@@ -151,11 +151,8 @@ fn between_two_instances() {
                     rustix::fs::Mode::empty(),
                 )
                 .unwrap();
-                crate::transfer::tree::remove(
-                    std::os::fd::AsFd::as_fd(&root),
-                    name.as_bytes(),
-                )
-                .unwrap();
+                crate::transfer::tree::remove(std::os::fd::AsFd::as_fd(&root), name.as_bytes())
+                    .unwrap();
             }
         }
     }
@@ -164,12 +161,13 @@ fn between_two_instances() {
 #[test]
 fn a_component_that_is_too_long_is_an_error_that_names_it() {
     let here = tempfile::tempdir().unwrap();
-    let archive = super::hostile::Evil::new()
-        .file(&[b'n'; 300], b"x")
-        .end();
+    let archive = super::hostile::Evil::new().file(&[b'n'; 300], b"x").end();
     let error = super::hostile::unpack_here(&archive, here.path()).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("nnnn") && text.contains("cannot create"), "{text}");
+    assert!(
+        text.contains("nnnn") && text.contains("cannot create"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -324,5 +322,8 @@ fn what_cannot_be_copied_is_left_out_with_a_warning() {
     );
     assert_eq!(instance.picture("copy").len(), 2);
     let error = instance.put(&source.join("fifo"), "copy").unwrap_err();
-    assert!(error.to_string().contains("is a device, fifo or socket"), "{error}");
+    assert!(
+        error.to_string().contains("is a device, fifo or socket"),
+        "{error}"
+    );
 }

@@ -45,7 +45,10 @@ fn errors_have_kinds() {
         assert_eq!(stream("directory"), InstanceFailure::IsADirectory);
         let to = InstanceDestination::new("directory", None, TOKEN, Preserve::default());
         let (code, _, stderr) = instance.run(&to.receive_stream());
-        assert_eq!(failure(to.failure(code, &stderr)), InstanceFailure::IsADirectory);
+        assert_eq!(
+            failure(to.failure(code, &stderr)),
+            InstanceFailure::IsADirectory
+        );
     }
 }
 
@@ -60,7 +63,10 @@ fn an_instance_without_tar_says_so() {
     let mut command = instance.command(&source.send());
     let child = spawn(command.env("PATH", bin.path()));
     let error = finish(child, |code, stderr| source.failure(code, stderr)).unwrap_err();
-    assert_eq!(error.to_string(), "the instance has no `tar`, needed to copy `.`");
+    assert_eq!(
+        error.to_string(),
+        "the instance has no `tar`, needed to copy `.`"
+    );
     assert!(error.hint().unwrap().contains("install `tar`"));
 }
 
@@ -87,11 +93,20 @@ fn a_full_disk_is_told() {
         std::fs::write(instance.path("big"), vec![1; 3 << 20]).unwrap();
         let get = instance.get("big", &disk);
         let left_here = std::fs::read_dir(&disk).unwrap().count();
-        assert!(Command::new("umount").arg(&disk).status().unwrap().success());
+        assert!(
+            Command::new("umount")
+                .arg(&disk)
+                .status()
+                .unwrap()
+                .success()
+        );
         assert_eq!(failure(put.unwrap_err()), InstanceFailure::DiskFull);
         let get = get.unwrap_err();
-        assert!(matches!(&get, TransferError::Local { source, .. }
-            if source.kind() == std::io::ErrorKind::StorageFull), "{get}");
+        assert!(
+            matches!(&get, TransferError::Local { source, .. }
+            if source.kind() == std::io::ErrorKind::StorageFull),
+            "{get}"
+        );
         assert!(get.hint().unwrap().contains("make room"));
         assert_eq!((left, left_here), (0, 0));
     }
@@ -134,7 +149,9 @@ fn odd_names_reach_the_scripts() {
             std::fs::create_dir_all(here.path().join("tree/sub")).unwrap();
             std::fs::write(here.path().join("tree/sub/file"), "x").unwrap();
             instance.put(&here.path().join("tree"), &directory).unwrap();
-            instance.put(&here.path().join("tree/."), &directory).unwrap();
+            instance
+                .put(&here.path().join("tree/."), &directory)
+                .unwrap();
             instance.put(&file, &directory).unwrap();
             // Over a link with such a name.
             let link = [b"link", name].concat();
@@ -178,7 +195,9 @@ fn the_halves_for_a_providers_own_copy() {
         child.stdin.take().unwrap().write_all(&parcel).unwrap();
         assert!(child.wait().unwrap().success());
         assert_eq!(instance.run(&to.commit()).0, 0);
-        picture(&tree).rounded().assert_same(&instance.picture("tree"));
+        picture(&tree)
+            .rounded()
+            .assert_same(&instance.picture("tree"));
         assert_eq!(instance.run(&to.prepare()).0, 0);
         assert_eq!(instance.run(&to.abandon()).0, 0);
         instance.assert_clean();
@@ -190,7 +209,12 @@ fn a_stream_goes_into_a_fifo_or_device() {
     let instance = Instance::any();
     let to = InstanceDestination::new("/dev/null", None, TOKEN, Preserve::default());
     let mut child = spawn(&mut instance.command(&to.receive_stream()));
-    child.stdin.take().unwrap().write_all(&[1; 100_000]).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(&[1; 100_000])
+        .unwrap();
     finish(child, |code, stderr| to.failure(code, stderr)).unwrap();
     assert_eq!(instance.run(&to.commit_stream()).0, 0);
     assert!(!Path::new("/dev/null").metadata().unwrap().is_file());
