@@ -76,6 +76,12 @@ impl Converter<'_> {
                 _ => self.option(&mut source, entry),
             }
         }
+        if is_pool && source.concurrency > 0 {
+            // crcache's manual allows it and crcache ignored it; to do so silently would be no better.
+            let at = self.place(&source, "concurrency");
+            let message = "`concurrency` of a pool has no effect: an instance has that of the source it comes from";
+            self.problem(Problem::at(at, message).hint("write it there, and 0 or nothing here"));
+        }
         if let (Some(Limit::At(maximum)), reserve) = (source.maximum, source.reserve)
             && reserve > maximum
         {

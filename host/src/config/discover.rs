@@ -16,7 +16,7 @@ use super::limits::{self, SourceLimits};
 use super::pools;
 use super::roots::{Ignored, Origin, Roots};
 use super::settings::{self, Settings};
-use super::source::{PluginPath, SourceConfig, local_name};
+use super::source::{PluginPath, SourceConfig, SourceKind, local_name};
 
 /// Our file of a source.
 const OURS: &str = "source.toml";
@@ -230,6 +230,10 @@ impl Config {
         };
         let mut source = convert::source(&document, &context)?;
         source.shadowed.clone_from(&folder.shadowed);
+        if let SourceKind::Pool { .. } = source.kind {
+            no_scripts(&folder.path)?;
+            return Ok(Some(source));
+        }
         source.provision_scripts = scripts(&folder.path, "provision.d")?;
         source.discard_scripts = scripts(&folder.path, "discard.d")?;
         Ok(Some(source))
@@ -294,6 +298,17 @@ fn document(folder: &Path) -> Result<Document, ConfigError> {
                 .into())
         }
     }
+}
+
+/// A pool makes no instances, so its scripts would never run, and nobody would notice.
+fn no_scripts(folder: &Path) -> Result<(), ConfigError> {
+    let found = ["provision.d", "discard.d"].map(|name| folder.join(name));
+    let problems = found.iter().filter(|path| path.symlink_metadata().is_ok());
+    let problems = problems.map(|path| {
+        Problem::at(Position::whole(path), "the scripts of a pool are never run")
+            .hint("move them to the sources that the pool draws on")
+    });
+    ConfigError::unless_empty(problems.collect())
 }
 
 /// The folder of scripts, if there is one.

@@ -40,7 +40,7 @@ pub const SOURCE_KEYS: &[Key] = &[
         name: "concurrency",
         kind: "whole number",
         default: "0",
-        meaning: "commands that one instance takes at once; 0 is as many as it has processors",
+        meaning: "commands that one instance takes at once; 0 is as many as it has processors; a pool's instances have that of the source they come from",
     },
 ];
 
@@ -71,7 +71,7 @@ pub const POOL_KEYS: &[Key] = &[Key {
     name: "sources",
     kind: "list of source names",
     default: "(required for a pool)",
-    meaning: "the sources that the pool draws on, in order of preference; pools among them are allowed, circles are not; in INI a comma list",
+    meaning: "the sources that the pool draws on, in order of preference; pools among them are allowed (what they draw on counts, not their own `maximum` and `reserve`), circles are not; in INI a comma list",
 }];
 
 /// The keys of a hook that is written as a table.

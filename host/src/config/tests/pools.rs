@@ -81,6 +81,24 @@ fn mistakes() {
 }
 
 #[test]
+fn what_a_pool_would_ignore_is_said() {
+    let place = pools(&[("a", &pool("\"local\""))]);
+    fs::create_dir(place.path("user/runner/sources/a/provision.d")).unwrap();
+    let error = place.error("a");
+    assert!(
+        error.starts_with("user/runner/sources/a/provision.d: the scripts of a pool are never run"),
+        "{error}"
+    );
+    let error = toml("type = \"pool\"\nsources = [\"local\"]\nconcurrency = 2\n").error("web");
+    assert!(
+        error.starts_with(
+            "user/runner/sources/web/source.toml:3:1: `concurrency` of a pool has no effect"
+        ),
+        "{error}"
+    );
+}
+
+#[test]
 fn circles_are_named_whole() {
     let place = pools(&[
         ("a", &pool("\"local\", \"b\"")),
