@@ -4,7 +4,7 @@
 //! ```text
 //! caller ── task ── deadline ── store: limits, ticker ── instance ── body ── answer checked
 //!   │        │          │                    │
-//!   │        │          │                    └ over its compute budget: trapped by the epoch callback
+//!   │        │          │                    └ over its budget of computing: ended by the epoch callback
 //!   │        │          └ passed: the future is dropped, even in the middle of an import
 //!   │        └ a panic of ours ends the task, not the program
 //!   └ dropped: the task is aborted, and with it what the call started
@@ -18,11 +18,11 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::Instance;
-use wasmtime::{Store, StoreContextMut, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 
 use super::answer::{self, Answer};
 use super::bindings::types;
-use super::engine::TICK;
+use super::compute::Meter;
 use super::failure::{DeadlinePassed, Failures, seconds};
 use super::guest_log::GuestLog;
 use super::limiter::LimitHit;
@@ -86,13 +86,18 @@ async fn perform<T: Answer>(
     let failures = Failures { context, log };
     let allowed = call.deadline;
     let deadline = (!allowed.is_zero()).then(|| Instant::now() + allowed);
-    let mut store = new_store(bound, call, context, log, deadline.map(|at| (at, allowed)))
-        .map_err(|e| failures.ended(&e))?;
+    let meter = Meter::default();
+    let bounds = Bounds {
+        deadline: deadline.map(|at| (at, allowed)),
+        compute: bound.limits.compute,
+        meter: meter.clone(),
+    };
+    let mut store = new_store(bound, call, context, log, bounds).map_err(|e| failures.ended(&e))?;
 
-    let guest = async {
+    let guest = meter.measure(async {
         let instance = bound.component.instantiate(&mut store).await?;
         body(&mut store, &instance, bound).await
-    };
+    });
     let outcome = match deadline {
         None => guest.await,
         Some(at) => match timeout_at(at, guest).await {
@@ -119,61 +124,55 @@ async fn perform<T: Answer>(
     }
 }
 
+/// When a guest is interrupted for good.
+struct Bounds {
+    deadline: Option<(Instant, Duration)>,
+    compute: Duration,
+    meter: Meter,
+}
+
 /// A store with every limit set before anything of the guest's is in it.
 fn new_store(
     bound: &Arc<Bound>,
     call: Call,
     context: &Arc<CallContext>,
     log: &GuestLog,
-    deadline: Option<(Instant, Duration)>,
+    bounds: Bounds,
 ) -> wasmtime::Result<Store<State>> {
     let running = bound.engine.run().map_err(|e| {
         wasmtime::Error::new(e).context("cannot start the thread that interrupts plugins")
     })?;
     let mut state = State::new(bound, context.clone(), running, log)?;
-    state.deadline = deadline.map(|(at, _)| at);
+    state.deadline = bounds.deadline.map(|(at, _)| at);
     state.target = call.target;
-    let limits = &bound.limits;
-    state.ticks = ticks(limits.compute);
 
+    let limits = &bound.limits;
     let mut store = Store::new(&bound.engine.wasmtime, state);
     store.limiter(|state| &mut state.limiter);
     store.set_max_component_handles(limits.handles as usize);
     store.set_hostcall_fuel(usize::try_from(limits.answer.max(LEAST_FUEL)).unwrap_or(usize::MAX));
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |store| interrupted(store, deadline));
+    store.epoch_deadline_callback(move |_| bounds.interrupt());
     Ok(store)
 }
 
-/// Called in the middle of guest code, at the first check after each tick. Time in host functions passes without it, so
-/// that what is counted is the guest's own.
-fn interrupted(
-    mut store: StoreContextMut<State>,
-    deadline: Option<(Instant, Duration)>,
-) -> wasmtime::Result<UpdateDeadline> {
-    if let Some((at, allowed)) = deadline
-        && Instant::now() >= at
-    {
-        return Err(DeadlinePassed(allowed).into());
-    }
-    let state = store.data_mut();
-    match state.ticks.checked_sub(1) {
-        Some(left) => state.ticks = left,
-        None => {
-            let compute = state.bound.limits.compute;
-            let what = format!("the plugin computed for more than {}", seconds(compute));
-            return Err(LimitHit::trap("compute", what, seconds(compute)));
+impl Bounds {
+    /// Called in the middle of guest code, at the first check after each tick.
+    fn interrupt(&self) -> wasmtime::Result<UpdateDeadline> {
+        if let Some((at, allowed)) = self.deadline
+            && Instant::now() >= at
+        {
+            return Err(DeadlinePassed(allowed).into());
         }
+        if self.meter.used() > self.compute {
+            let allowed = seconds(self.compute);
+            let what = format!("the plugin computed for more than {allowed}");
+            return Err(LimitHit::trap("compute", what, allowed));
+        }
+        // tokio's own yield lets timers and other tasks run first; a bare wake-up would not.
+        let others = Box::pin(tokio::task::yield_now());
+        Ok(UpdateDeadline::YieldCustom(1, others))
     }
-    // tokio's own yield lets timers and other tasks run first; a bare wake-up would not.
-    Ok(UpdateDeadline::YieldCustom(
-        1,
-        Box::pin(tokio::task::yield_now()),
-    ))
-}
-
-fn ticks(compute: Duration) -> u64 {
-    u64::try_from(compute.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Says how many messages were over the limit, once.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use wasmtime::{Config, Engine, EngineWeak};
 
 /// How often a running guest is interrupted to look at its deadline and its budget.
-pub(crate) const TICK: Duration = Duration::from_millis(10);
+const TICK: Duration = Duration::from_millis(10);
 
 /// After the last guest has stopped, this many more ticks before the thread sleeps: a burst of calls wakes it once.
 const LINGER: u32 = 4;

@@ -1,7 +1,6 @@
 //! What a guest prints to its standard output and error: kept in memory, at most so many bytes (the newest), to be
 //! quoted when the call fails. It never reaches our own streams.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -24,16 +23,26 @@ const WIDTH: usize = 500;
 pub(crate) struct GuestLog(Arc<Mutex<Ring>>);
 
 struct Ring {
-    bytes: VecDeque<u8>,
+    /// The newest bytes at the end; cut to the limit whenever it has grown to twice that, so that a flood of small writes
+    /// does not move everything each time.
+    bytes: Vec<u8>,
     limit: usize,
     /// Bytes that had to go.
-    dropped: u64,
+    dropped: usize,
+}
+
+impl Ring {
+    fn cut(&mut self) {
+        let excess = self.bytes.len().saturating_sub(self.limit);
+        self.bytes.drain(..excess);
+        self.dropped = self.dropped.saturating_add(excess);
+    }
 }
 
 impl GuestLog {
     pub(crate) fn new(limit: usize) -> Self {
         Self(Arc::new(Mutex::new(Ring {
-            bytes: VecDeque::new(),
+            bytes: Vec::new(),
             limit,
             dropped: 0,
         })))
@@ -41,19 +50,20 @@ impl GuestLog {
 
     fn push(&self, bytes: &[u8]) {
         let mut ring = lock(&self.0);
-        let kept = &bytes[bytes.len().saturating_sub(ring.limit)..];
-        let excess = (ring.bytes.len() + kept.len()).saturating_sub(ring.limit);
-        ring.bytes.drain(..excess);
-        ring.bytes.extend(kept);
-        ring.dropped += (excess + bytes.len() - kept.len()) as u64;
+        ring.bytes.extend_from_slice(bytes);
+        if ring.bytes.len() > ring.limit.saturating_mul(2) {
+            ring.cut();
+        }
     }
 
     /// The last lines, escaped, and how much is missing before them.
     pub(crate) fn quote(&self) -> Vec<String> {
-        let mut ring = lock(&self.0);
-        let dropped = ring.dropped;
-        let printed = String::from_utf8_lossy(ring.bytes.make_contiguous()).into_owned();
-        drop(ring);
+        let (printed, dropped) = {
+            let mut ring = lock(&self.0);
+            ring.cut();
+            let printed = String::from_utf8_lossy(&ring.bytes).into_owned();
+            (printed, ring.dropped)
+        };
         let lines: Vec<&str> = printed
             .lines()
             .filter(|line| !line.trim().is_empty())
@@ -94,6 +104,7 @@ impl Pollable for GuestLog {
     async fn ready(&mut self) {}
 }
 
+#[async_trait::async_trait]
 impl OutputStream for GuestLog {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.push(&bytes);
@@ -106,6 +117,11 @@ impl OutputStream for GuestLog {
 
     fn check_write(&mut self) -> StreamResult<usize> {
         Ok(CHUNK)
+    }
+
+    async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.push(&bytes);
+        Ok(())
     }
 }
 

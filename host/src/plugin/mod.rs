@@ -13,6 +13,7 @@ mod capabilities;
 mod coerce;
 mod compiled;
 mod component;
+mod compute;
 mod consent;
 mod convert;
 mod embedded;

@@ -76,8 +76,6 @@ pub(crate) struct State {
     pub(crate) used: Used,
     /// When the call must have ended.
     pub(crate) deadline: Option<Instant>,
-    /// Ticks of guest execution that are left.
-    pub(crate) ticks: u64,
     /// For hooks: the instance that the event is about.
     pub(crate) target: Option<Arc<dyn Target>>,
 }
@@ -101,7 +99,6 @@ impl State {
             running,
             used: Used::default(),
             deadline: None,
-            ticks: u64::MAX,
             target: None,
         })
     }
