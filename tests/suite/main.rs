@@ -2,8 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod cli;
+mod config;
 mod contention;
 mod contract;
 mod crash;
+mod crcache;
+mod grants;
 mod hostile;
+mod provision;
+mod quickstart;
 mod smoke;
+mod testr;
+mod tidy;
