@@ -20,13 +20,7 @@ fn help_is_there_at_every_level() {
         }
     }
     // No word at all: help, as crcache.
-    assert!(
-        env.runner([""; 0])
-            .run()
-            .ok()
-            .out()
-            .contains("acquire")
-    );
+    assert!(env.runner([""; 0]).run().ok().out().contains("acquire"));
 }
 
 #[test]

@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Everything that says whether this tree is good: format, lints, build, all suites.
+#
+#   tests/run.sh               all of it
+#   tests/run.sh crash::       only the tests whose name contains `crash::` (formats and lints are left out)
+#
+# As root on Debian or Ubuntu it installs what is missing (openssh-server, podman, busybox, ...) and nothing may be skipped.
+# Elsewhere it says loudly what is left out. It leaves no daemon, mount or container behind.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+filter=("$@")
+started=$SECONDS
+scratch=$(mktemp -d /tmp/runner-tests.XXXXXX)
+export RUNNER_TESTS_SKIPS=$scratch/skips
+: > "$RUNNER_TESTS_SKIPS"
+# One profile for everything: a second one would build 400 dependencies twice.
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto} CARGO_INCREMENTAL=${CARGO_INCREMENTAL:-0}
+target=${CARGO_TARGET_DIR:-$PWD/target}
+
+say() { printf '\n== %s (after %d s)\n' "$*" $((SECONDS - started)); }
+note() { printf 'run.sh: %s\n' "$*" >&2; }
+
+# What a killed test could not clean up itself: everything of the suites lies in /tmp/rt-*. Only what is ours is touched:
+# directories that were not there when we began.
+find /tmp -maxdepth 1 -name 'rt-*' > "$scratch/before" 2> /dev/null || true
+clean_up() {
+    local code=$? directory pid
+    trap - EXIT
+    while read -r directory; do
+        grep -qxF "$directory" "$scratch/before" && continue
+        [ -n "${RUNNER_TESTS_KEEP:-}" ] && { note "kept: $directory"; continue; }
+        for pid in $(grep -lsa "TMPDIR=$directory/" /proc/[0-9]*/environ | cut -d/ -f3); do
+            kill -9 "$pid" 2> /dev/null || true
+        done
+        grep -o " $directory[^ ]*" /proc/self/mountinfo | sort -ru | xargs -r umount -l 2> /dev/null || true
+        rm -rf "$directory" 2> /dev/null || true
+    done < <(find /tmp -maxdepth 1 -name 'rt-*' 2> /dev/null)
+    # runc's containers get a group of their own at the top of each hierarchy, and podman leaves the parent.
+    find /sys/fs/cgroup -maxdepth 3 -type d -name libpod_parent 2> /dev/null | while read -r directory; do
+        find "$directory" -depth -type d -exec rmdir {} + 2> /dev/null || true
+    done
+    rm -rf "$scratch"
+    exit $code
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+have() { command -v "$1" > /dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
+
+say "tools"
+if ! have cargo; then
+    note "there is no cargo: install Rust (https://rustup.rs), then run this again"
+    exit 1
+fi
+# rust-toolchain.toml names the toolchain, the WebAssembly target and the components; rustup fetches what is missing.
+rustc --version
+missing=()
+need() { have "$1" || missing+=("$2"); }
+need git git
+need cc gcc
+need sshd openssh-server
+need ssh openssh-client
+need ssh-keygen openssh-client
+need podman podman
+need runc runc
+need newuidmap uidmap
+need fuse-overlayfs fuse-overlayfs
+need busybox busybox-static
+need setsid util-linux
+need tar tar
+need python3 python3-venv
+debian=
+if [ "$(id -u)" = 0 ] && have apt-get; then
+    debian=yes
+    # A test that does not run tells nothing: on a machine where everything can be had, leaving one out is a failure.
+    export RUNNER_TESTS_NO_SKIP=1
+    if [ ${#missing[@]} -gt 0 ]; then
+        note "installing: ${missing[*]}"
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null
+    fi
+elif [ ${#missing[@]} -gt 0 ]; then
+    note "SKIPPING what needs (as root on Debian this installs them): ${missing[*]}"
+fi
+
+# The client that nobody here wrote. Kept beside the build, so that the second run needs no network.
+testr=$target/testrepository-0.0.22
+if [ ! -x "$testr/bin/testr" ]; then
+    rm -rf "$testr"
+    if { python3 -m venv "$testr" || { [ -n "$debian" ] && apt-get install -qq -y python3-venv > /dev/null && python3 -m venv "$testr"; }; } \
+        && "$testr/bin/pip" install --quiet --disable-pip-version-check testrepository==0.0.22; then
+        :
+    else
+        rm -rf "$testr"
+        note "SKIPPING testrepository: it could not be installed"
+    fi
+fi
+[ -x "$testr/bin/testr" ] && export RUNNER_TESTS_TESTR=$testr/bin
+
+if [ ${#filter[@]} -eq 0 ]; then
+    say "format"
+    cargo fmt --all --check
+    say "lints"
+    cargo clippy --quiet --workspace --all-targets -- -D warnings
+fi
+
+say "build"
+cargo build --quiet
+export RUNNER_BIN=$target/debug/runner
+
+say "tests"
+code=0
+if cargo nextest --version > /dev/null 2>&1; then
+    cargo nextest run --config-file tests/nextest.toml --workspace --status-level fail --final-status-level fail \
+        --hide-progress-bar "${filter[@]}" || code=$?
+else
+    note "cargo-nextest is not there; \`cargo install --locked cargo-nextest\` makes this faster"
+    cargo test --workspace --no-fail-fast "${filter[@]}" || code=$?
+fi
+if [ ${#filter[@]} -eq 0 ]; then
+    say "documentation examples"
+    cargo test --quiet --doc -p runner-sdk || code=$?
+fi
+
+if [ -s "$RUNNER_TESTS_SKIPS" ]; then
+    say "left out: $(wc -l < "$RUNNER_TESTS_SKIPS") tests"
+    sort -u "$RUNNER_TESTS_SKIPS"
+fi
+say "$([ $code = 0 ] && echo "all is well" || echo "something failed")"
+exit $code
