@@ -5,6 +5,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::exit,
     reason = "a test; it plays a program that prints"
 )]
 

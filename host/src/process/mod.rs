@@ -17,6 +17,7 @@ pub(crate) use child::next_signal;
 pub(crate) use collect::{CollectError, Pipes};
 pub use command::NativeCommand;
 pub use error::ProcessError;
+pub(crate) use keyboard::Keyboard;
 pub(crate) use run::detach;
 pub use run::{capture, connect};
 

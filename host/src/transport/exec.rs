@@ -1,13 +1,12 @@
 //! Commands on a target: connected to the caller, or collected.
 
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 
 use super::master::{Held, io_error, null};
 use super::mux::{Opened, Session};
 use super::remote::Remote;
 use super::{SshSessions, TransportError, quote, target};
-use crate::process::{CollectError, Pipes};
+use crate::process::{CollectError, Keyboard, Pipes};
 use crate::provider::{Command, ExitStatus, Output, SshTarget, Stdio};
 
 /// What `output` collects of each stream.
@@ -21,14 +20,6 @@ const LANES: u32 = 64;
 
 /// So many new connections may refuse their first session (others may have been faster) before we believe it.
 const REFUSALS: u32 = 3;
-
-/// A session, and the connection that carries it.
-pub(super) struct Carried {
-    pub(super) session: Session,
-    pub(super) socket: PathBuf,
-    /// The process that holds the connection.
-    pub(super) master: u32,
-}
 
 impl SshSessions {
     /// Runs a command connected to `stdio` and waits for its end.
@@ -65,14 +56,20 @@ impl SshSessions {
                 .await
                 .map_err(|e| io_error(to, "asking the connection", e))?;
             drop(held.control);
-            let remote = Remote::new(self, to, id, held.socket, master);
+            let mut remote = Remote::new(self, to, id);
+            remote.starts(held.socket, master);
             return remote.on_terminal(line, stdio, signals).await;
         }
-        let carried = self.open_session(to, &line, &stdio).await?;
+        let (_keyboard, stdin) =
+            Keyboard::attach(stdio.stdin).map_err(|e| io_error(to, "opening the terminal", e))?;
+        stdio.stdin = stdin;
+        let mut remote = Remote::new(self, to, id);
+        let session = self
+            .open_session(to, &line, &stdio, Some(&mut remote))
+            .await?;
         // Ours would keep the caller's pipes open.
         drop(stdio);
-        let remote = Remote::new(self, to, id, carried.socket, carried.master);
-        remote.in_session(carried.session, signals).await
+        remote.in_session(session, signals).await
     }
 
     /// Runs a command with `stdin` as its input and collects what it prints, at most [`OUTPUT_LIMIT`] of each stream.
@@ -143,13 +140,14 @@ impl SshSessions {
         }
     }
 
-    /// A session on the first connection that has room for one.
+    /// A session on the first connection that has room for one. `remote` learns which one before anything is started.
     pub(super) async fn open_session(
         &self,
         to: &SshTarget,
         line: &[u8],
         stdio: &Stdio,
-    ) -> Result<Carried, TransportError> {
+        mut remote: Option<&mut Remote<'_>>,
+    ) -> Result<Session, TransportError> {
         let mut refusals = 0;
         let mut lane = 0;
         while lane < LANES {
@@ -167,15 +165,15 @@ impl SshSessions {
                 stdio.stdout.as_fd(),
                 stdio.stderr.as_fd(),
             ];
-            match control.open(line, fds).await {
-                Ok(Opened::Session(session)) => {
-                    return Ok(Carried {
-                        session,
-                        socket,
-                        master,
-                    });
-                }
+            if let Some(remote) = &mut remote {
+                remote.starts(socket.clone(), master);
+            }
+            match control.open(line, &self.environment, fds).await {
+                Ok(Opened::Session(session)) => return Ok(session),
                 Ok(Opened::Refused(reason)) => {
+                    if let Some(remote) = &mut remote {
+                        remote.ended();
+                    }
                     lane += 1;
                     refusals += u32::from(fresh);
                     if refusals == REFUSALS {
@@ -184,6 +182,9 @@ impl SshSessions {
                 }
                 // Whether the command was started nobody knows, so it is not tried again.
                 Err(_broken) => {
+                    if let Some(remote) = &mut remote {
+                        remote.ended();
+                    }
                     return Err(TransportError::lost(
                         target::shown(to),
                         &super::master::words(&socket),
@@ -213,8 +214,8 @@ impl SshSessions {
             own_group: false,
             signals: None,
         };
-        let mut carried = self.open_session(to, line, &stdio).await?;
-        let ended = carried.session.wait().await;
+        let mut session = self.open_session(to, line, &stdio, None).await?;
+        let ended = session.wait().await;
         ended.map_err(|e| io_error(to, "waiting for a command", e))
     }
 }

@@ -41,6 +41,7 @@ pub struct SshSessions {
     directory: PathBuf,
     pub(super) program: PathBuf,
     pub(super) options: Vec<OsString>,
+    pub(super) environment: Vec<Vec<u8>>,
 }
 
 impl SshSessions {
@@ -51,6 +52,7 @@ impl SshSessions {
             directory,
             program: PathBuf::from("ssh"),
             options: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -58,6 +60,23 @@ impl SshSessions {
     #[must_use]
     pub fn with_options(mut self, options: impl IntoIterator<Item = OsString>) -> Self {
         self.options.extend(options);
+        self
+    }
+
+    /// Our environment, from which the user's configuration picks what to send (`SendEnv`, such as the locale).
+    #[must_use]
+    pub fn with_environment(
+        mut self,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        use std::os::unix::ffi::OsStringExt;
+        self.environment
+            .extend(environment.into_iter().map(|(name, value)| {
+                let mut variable = name.into_vec();
+                variable.push(b'=');
+                variable.extend(value.into_vec());
+                variable
+            }));
         self
     }
 

@@ -2,8 +2,8 @@
 //!
 //! One connection per target is opened by the user's `ssh` program, with the user's whole configuration (agent, jump
 //! hosts, known hosts, proxies), and stays for later commands, also those of other `runner` processes. Commands run as
-//! sessions of that connection: our descriptors go to the `ssh` that holds it, so no byte passes through us. The room
-//! knows nothing of plugins, grants or instances, and reads no environment variables.
+//! sessions of that connection: our descriptors go to the `ssh` that holds it, so no byte passes through us. Only
+//! `instance` knows the provider port; nothing here knows plugins or grants, or reads environment variables.
 //!
 //! ```text
 //! exec ── master: is there a connection? else open one, under a lock ──► ssh -N -f (holds the connection)

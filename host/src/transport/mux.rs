@@ -82,17 +82,19 @@ impl Control {
         Ok(())
     }
 
-    /// Opens a session without a terminal. The master gets duplicates of the descriptors.
+    /// Opens a session without a terminal. The master gets duplicates of the descriptors. Of the variables
+    /// (`NAME=value`) it sends those that the user's configuration names with `SendEnv`.
     ///
     /// # Errors
     /// The connection broke: nobody knows whether the command was started.
     pub(super) async fn open(
         mut self,
         line: &[u8],
+        environment: &[Vec<u8>],
         stdio: [BorrowedFd<'_>; 3],
     ) -> io::Result<Opened> {
         const NO_ESCAPE: u32 = u32::MAX;
-        let request = Message::new(NEW_SESSION)
+        let mut request = Message::new(NEW_SESSION)
             .u32(0)
             .string(b"")
             .u32(0) // terminal
@@ -102,6 +104,11 @@ impl Control {
             .u32(NO_ESCAPE)
             .string(b"")
             .string(line);
+        for variable in environment {
+            if request.0.len() + variable.len() < LONGEST as usize - 64 {
+                request = request.string(variable);
+            }
+        }
         self.send(&request).await?;
         for fd in stdio {
             self.send_fd(fd).await?;

@@ -38,22 +38,28 @@ pub(super) struct Remote<'a> {
 }
 
 impl<'a> Remote<'a> {
-    pub(super) fn new(
-        sessions: &'a SshSessions,
-        to: &'a SshTarget,
-        id: String,
-        socket: PathBuf,
-        master: u32,
-    ) -> Self {
+    pub(super) fn new(sessions: &'a SshSessions, to: &'a SshTarget, id: String) -> Self {
         Self {
             sessions,
             to,
             id,
-            socket,
-            master,
-            running: true,
+            socket: PathBuf::new(),
+            master: 0,
+            running: false,
             sent: None,
         }
+    }
+
+    /// From now on the command may be running, over the connection that `master` holds.
+    pub(super) fn starts(&mut self, socket: PathBuf, master: u32) {
+        self.socket = socket;
+        self.master = master;
+        self.running = true;
+    }
+
+    /// It was not started, or it has ended, or it is out of reach.
+    pub(super) fn ended(&mut self) {
+        self.running = false;
     }
 
     /// The command runs in a session of the connection.
@@ -126,7 +132,7 @@ impl<'a> Remote<'a> {
                 },
             }
         };
-        self.running = false;
+        self.ended();
         ended
     }
 
