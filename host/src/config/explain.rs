@@ -142,6 +142,8 @@ pub fn explain_source(source: &SourceConfig) -> Vec<ExplainedValue> {
     add(
         "maximum",
         match source.maximum {
+            // A pool has no plugin to say it.
+            None if matches!(source.kind, SourceKind::Pool { .. }) => 0.into(),
             None => Value::Null,
             Some(runner_core::policy::Limit::Unlimited) => 0.into(),
             Some(runner_core::policy::Limit::At(bound)) => bound.into(),

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::escape;
 use super::table::Table;
 use crate::config::{
-    Config, ConfigError, HookConfig, Origin, PluginPath, SourceConfig, SourceKind, SourceListing,
+    Config, ConfigError, ExplainedValue, Origin, PluginPath, SourceConfig, SourceKind,
+    SourceListing, explain_source,
 };
 
 /// One setting.
@@ -15,91 +16,49 @@ pub struct Explained {
     pub value: Value,
     /// A file with line and column, or where else the value comes from.
     pub from: String,
+    /// Where it is set too, in vain.
+    pub shadowed: Vec<String>,
 }
 
-/// The settings that hold for every source.
-pub fn general(config: &Config) -> Result<Vec<Explained>, ConfigError> {
-    let settings = config.settings()?;
-    let mut all = Vec::new();
-    let default_source = settings.default_source.as_ref();
-    all.push(Explained {
-        key: "defaults.source".to_owned(),
-        value: json!(default_source.map_or("local", |set| set.value.as_str())),
-        from: default_source.map_or_else(built_in, |set| set.position.to_string()),
-    });
-    let ssh = settings.ssh_config.as_ref();
-    all.push(Explained {
-        key: "ssh.config".to_owned(),
-        value: json!(ssh.map(|set| set.value.display().to_string())),
-        from: ssh.map_or_else(
-            || "ssh's own files".to_owned(),
-            |set| set.position.to_string(),
-        ),
-    });
-    for (key, value) in &settings.limits {
-        all.push(Explained {
-            key: format!("limits.{key}"),
-            value: value.clone(),
-            from: settings
-                .position_of_limit(key)
-                .map_or_else(built_in, ToString::to_string),
-        });
+impl From<ExplainedValue> for Explained {
+    fn from(one: ExplainedValue) -> Self {
+        let from = match (&one.position, one.key.as_str(), one.origin) {
+            (Some(position), ..) => position.to_string(),
+            (None, "maximum", _) => "the plugin's own".to_owned(),
+            (None, "ssh.config", _) => "ssh's own files".to_owned(),
+            (None, _, Origin::Default) => built_in(),
+            (None, _, Origin::User | Origin::Project) => "command line".to_owned(),
+        };
+        Self {
+            key: one.key,
+            value: one.value,
+            from,
+            shadowed: one.shadowed.iter().map(ToString::to_string).collect(),
+        }
     }
-    Ok(all)
+}
+
+/// The settings that hold for every source, set or not.
+pub fn general(config: &Config) -> Result<Vec<Explained>, ConfigError> {
+    let values = config.explain_settings()?;
+    Ok(values.into_iter().map(Explained::from).collect())
 }
 
 /// The settings of one source, what it does not set included.
 pub fn source(source: &SourceConfig) -> Vec<Explained> {
-    let mut all = Vec::new();
-    let mut push = |key: &str, value: Value, otherwise: &str| {
-        all.push(Explained {
-            key: key.to_owned(),
-            value,
-            from: source
-                .position_of(key)
-                .map_or_else(|| otherwise.to_owned(), |at| at.to_string()),
-        });
-    };
-    match &source.kind {
-        SourceKind::Provider { plugin } => push("type", json!(path(plugin)), "built in"),
-        SourceKind::Pool { sources } => {
-            let sources: Vec<&str> = sources.iter().map(|name| name.as_str()).collect();
-            push("type", json!("pool"), "built in");
-            push("sources", json!(sources), "built in");
-        }
-    }
-    match source.maximum {
-        Some(maximum) => push("maximum", super::status::limit_json(maximum), "built in"),
-        None => push("maximum", Value::Null, "the plugin's own"),
-    }
-    push("reserve", json!(source.reserve), "built in");
-    push("concurrency", json!(source.concurrency), "built in");
-    for (key, value) in &source.options {
-        push(key, value.clone(), "command line");
-    }
-    for (number, hook) in source.hooks.iter().enumerate() {
-        push(&format!("hooks.{number}"), hook_json(hook), "built in");
-    }
-    for (key, value) in &source.limits {
-        push(&format!("limits.{key}"), value.clone(), "built in");
-    }
-    for (key, scripts) in [
-        ("provision.d", &source.provision_scripts),
-        ("discard.d", &source.discard_scripts),
-    ] {
-        if let Some(folder) = scripts {
-            let folder = folder.display().to_string();
-            push(key, json!(folder), &folder);
-        }
-    }
-    all
+    let values = explain_source(source);
+    values.into_iter().map(Explained::from).collect()
 }
 
 /// Settings as a table.
 pub fn table(settings: &[Explained]) -> String {
     let mut table = Table::new(["key", "value", "from"]);
     for one in settings {
-        table.row([one.key.as_str(), &plain(&one.value), &one.from]);
+        let mut from = one.from.clone();
+        for other in &one.shadowed {
+            from.push_str(&format!(" (not {other})"));
+        }
+        table.row([one.key.as_str(), &plain(&one.value), &from]);
     }
     table.render()
 }
@@ -111,7 +70,7 @@ pub fn as_json(settings: &[Explained]) -> Value {
         .map(|one| {
             (
                 one.key.clone(),
-                json!({ "value": one.value, "from": one.from }),
+                json!({ "value": one.value, "from": one.from, "shadowed": one.shadowed }),
             )
         })
         .collect::<serde_json::Map<String, Value>>()
@@ -208,10 +167,6 @@ fn path(plugin: &PluginPath) -> String {
     }
 }
 
-fn hook_json(hook: &HookConfig) -> Value {
-    json!({ "plugin": path(&hook.plugin), "options": hook.options })
-}
-
 /// A value as it would be written: texts without quotes.
 fn plain(value: &Value) -> String {
     match value {
@@ -247,7 +202,7 @@ mod tests {
         assert_eq!(of("reserve").from, "built in");
         assert_eq!(as_json(&explained)["type"]["value"], "container");
         let general = general(&config).unwrap();
-        assert!(table(&general).starts_with("key              value  from\n"));
+        assert!(table(&general).starts_with(&format!("{:<20}  {:<9}  from\n", "key", "value")));
         let rows: Vec<SourceRow> = config
             .listing()
             .into_iter()
