@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
-    acquire, commands as list, completions, config, discard, exec, help, log, plugin, release, run,
-    source, status,
+    acquire, commands as list, completions, config, cp, debug, discard, exec, help, log, plugin,
+    release, run, source, status,
 };
 use super::values;
 use crate::config::SourceArgument;
@@ -28,6 +28,7 @@ use crate::config::SourceArgument;
 Examples:
   id=$(runner acquire)          lease an instance of the source `local`
   runner run $id uname -a       run a command in it
+  runner cp results $id:        copy into it, or out of it
   runner release $id            give it back
   runner exec -- make test      all of it in one
 
@@ -77,6 +78,7 @@ pub(super) struct Globals {
 pub(super) enum Verb {
     Acquire(acquire::Acquire),
     Run(run::Run),
+    Cp(cp::Cp),
     Release(release::Release),
     Exec(exec::Exec),
     Discard(discard::Discard),
@@ -88,6 +90,7 @@ pub(super) enum Verb {
     Completions(completions::Completions),
     Commands(list::Commands),
     Help(help::Help),
+    Debug(debug::Debug),
 }
 
 impl Verb {
@@ -99,6 +102,7 @@ impl Verb {
             Self::Log(verb) => Some(&mut verb.source),
             Self::Plugin(verb) => verb.source(),
             Self::Run(_)
+            | Self::Cp(_)
             | Self::Release(_)
             | Self::Discard(_)
             | Self::Status(_)
@@ -106,7 +110,8 @@ impl Verb {
             | Self::Config(_)
             | Self::Completions(_)
             | Self::Commands(_)
-            | Self::Help(_) => None,
+            | Self::Help(_)
+            | Self::Debug(_) => None,
         }
     }
 
@@ -115,6 +120,7 @@ impl Verb {
         match self {
             Self::Acquire(_) => "acquire",
             Self::Run(_) => "run",
+            Self::Cp(_) => "cp",
             Self::Release(_) => "release",
             Self::Exec(_) => "exec",
             Self::Discard(_) => "discard",
@@ -126,6 +132,7 @@ impl Verb {
             Self::Completions(_) => "completions",
             Self::Commands(_) => "commands",
             Self::Help(_) => "help",
+            Self::Debug(_) => "debug",
         }
     }
 }

@@ -30,6 +30,11 @@ impl Console {
         }
     }
 
+    /// Somebody is looking who wants to see how far it has come.
+    pub(super) fn shows_progress(&self) -> bool {
+        !self.quiet && !self.json && io::stderr().is_terminal()
+    }
+
     /// Writes a result. A reader that has gone away is a silent failure, anything else a loud one.
     pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use super::args::{Cli, Verb};
 use super::commands::{
-    acquire, commands, completions, config, discard, exec, help, log, plugin, release, run, source,
-    status,
+    acquire, commands, completions, config, cp, debug, discard, exec, help, log, plugin, release,
+    run, source, status,
 };
 use super::console::Console;
 use super::context::Context;
@@ -56,6 +56,7 @@ fn carry_out(cli: Cli) -> (Outcome, Console) {
         None => help::run(&help::Help { topic: Vec::new() }, &console),
         Some(Verb::Help(args)) => help::run(&args, &console),
         Some(Verb::Commands(_)) => commands::run(&console),
+        Some(Verb::Debug(args)) => debug::run(&args, &console),
         Some(Verb::Completions(args)) => completions::run(&args, &console),
         // These answer for a command: their own failures have a code and a way of their own.
         Some(Verb::Run(args)) => run::run(args, || prepare(globals.verbose)),
@@ -81,6 +82,7 @@ fn enter(here: Option<&Path>) -> Result<(), Failure> {
 fn ordinary(verb: Verb, context: &Context) -> Outcome {
     match verb {
         Verb::Acquire(args) => acquire::run(args, context),
+        Verb::Cp(args) => cp::run(args, context),
         Verb::Release(args) => release::run(&args, context),
         Verb::Discard(args) => discard::run(&args, context),
         Verb::Status(args) => status::run(&args, context),
@@ -88,8 +90,11 @@ fn ordinary(verb: Verb, context: &Context) -> Outcome {
         Verb::Source(args) => source::run(&args, context),
         Verb::Plugin(args) => plugin::run(args, context),
         Verb::Config(args) => config::run(&args, context),
-        Verb::Run(_) | Verb::Exec(_) | Verb::Help(_) | Verb::Commands(_) | Verb::Completions(_) => {
-            Ok(exit_code::OK)
-        }
+        Verb::Run(_)
+        | Verb::Exec(_)
+        | Verb::Help(_)
+        | Verb::Commands(_)
+        | Verb::Completions(_)
+        | Verb::Debug(_) => Ok(exit_code::OK),
     }
 }

@@ -4,6 +4,8 @@ pub(super) mod acquire;
 pub(super) mod commands;
 pub(super) mod completions;
 pub(super) mod config;
+pub(super) mod cp;
+pub(super) mod debug;
 pub(super) mod discard;
 pub(super) mod exec;
 pub(super) mod help;
