@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use runner_core::id::Token;
 
 use super::bindings::{facts, inventory, types};
-use super::{Capabilities, text};
+use super::rights::Rights;
+use super::text;
 use crate::provider::{Access, Allocated, ErrorKind, ExitStatus, Facts, Listed, SshTarget};
 
 const LONGEST_HANDLE: usize = 4096;
@@ -44,7 +45,7 @@ pub(crate) trait Answer: Send + 'static {
     fn size(&self) -> usize;
 
     /// The answer, when it is one that the contract allows under this grant.
-    fn check(self, grant: &Capabilities) -> Result<Self::Checked, Bad>;
+    fn check(self, rights: Rights<'_>) -> Result<Self::Checked, Bad>;
 }
 
 impl Answer for () {
@@ -54,7 +55,7 @@ impl Answer for () {
         0
     }
 
-    fn check(self, _grant: &Capabilities) -> Result<(), Bad> {
+    fn check(self, _rights: Rights<'_>) -> Result<(), Bad> {
         Ok(())
     }
 }
@@ -66,7 +67,7 @@ impl Answer for types::ExitStatus {
         0
     }
 
-    fn check(self, _grant: &Capabilities) -> Result<ExitStatus, Bad> {
+    fn check(self, _rights: Rights<'_>) -> Result<ExitStatus, Bad> {
         match self {
             Self::Code(code) => Ok(ExitStatus::Code(code)),
             Self::Signal(signal @ 1..=64) => Ok(ExitStatus::Signal(signal)),
@@ -93,21 +94,21 @@ impl Answer for types::Allocated {
         self.handle.len() + attributes + access
     }
 
-    fn check(self, grant: &Capabilities) -> Result<Allocated, Bad> {
+    fn check(self, rights: Rights<'_>) -> Result<Allocated, Bad> {
         handle(&self.handle)?;
         let access = match self.access {
             types::Access::Plugin => Access::Plugin,
             types::Access::Ssh(target) => {
                 let target = super::convert::ssh_target(target);
                 ssh_target(&target).map_err(Bad::malformed)?;
-                if !grant.allows_ssh(&target.host) {
+                if !rights.grant.allows_ssh(&target.host) {
                     return Err(Bad {
                         kind: ErrorKind::Denied,
                         message: format!(
                             "the plugin wants its instance to be reached by ssh at `{}`, which is not granted",
                             target.host
                         ),
-                        remedy: Some(super::imports::remedy("ssh")),
+                        remedy: Some(rights.remedy("ssh")),
                     });
                 }
                 Access::Ssh(target)
@@ -151,7 +152,7 @@ impl Answer for Vec<inventory::exports::runner::plugin::inventory::Entry> {
             .sum()
     }
 
-    fn check(self, _grant: &Capabilities) -> Result<Vec<Listed>, Bad> {
+    fn check(self, _rights: Rights<'_>) -> Result<Vec<Listed>, Bad> {
         if self.len() > MOST_ENTRIES {
             let message = format!(
                 "the plugin listed {} instances; at most {MOST_ENTRIES} are allowed",
@@ -191,7 +192,7 @@ impl Answer for facts::exports::runner::plugin::facts::Facts {
             .sum()
     }
 
-    fn check(self, _grant: &Capabilities) -> Result<Facts, Bad> {
+    fn check(self, _rights: Rights<'_>) -> Result<Facts, Bad> {
         Ok(Facts {
             arch: fact("arch", self.arch)?,
             cpus: self.cpus,
@@ -286,6 +287,14 @@ pub(crate) fn ssh_target(target: &SshTarget) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::Capabilities;
+
+    fn rights(grant: &Capabilities) -> Rights<'_> {
+        Rights {
+            grant,
+            source: "here",
+        }
+    }
 
     fn allocated(handle: &str) -> types::Allocated {
         types::Allocated {
@@ -310,14 +319,14 @@ mod tests {
     fn handles() {
         let none = Capabilities::default();
         let good = allocated(&"x".repeat(4096))
-            .check(&none)
+            .check(rights(&none))
             .expect("longest handle");
         assert_eq!(
             good.attributes,
             [("a\\u{1b}".to_owned(), "b\\n".to_owned())]
         );
         for bad in ["", &"x".repeat(4097), "a\0b", "a\nb", "\u{85}"] {
-            let bad = allocated(bad).check(&none).expect_err(bad);
+            let bad = allocated(bad).check(rights(&none)).expect_err(bad);
             assert_eq!(bad.kind, ErrorKind::Malformed);
         }
     }
@@ -327,21 +336,21 @@ mod tests {
         let none = Capabilities::default();
         let mut many = allocated("h");
         many.attributes = vec![("k".into(), "v".into()); 33];
-        assert!(many.check(&none).is_err());
+        assert!(many.check(rights(&none)).is_err());
         let mut long = allocated("h");
         long.attributes = vec![("k".into(), "v".repeat(257))];
-        assert!(long.check(&none).is_err());
+        assert!(long.check(rights(&none)).is_err());
     }
 
     #[test]
     fn ssh_needs_a_grant_and_a_clean_target() {
         let mut grant = Capabilities::default();
         let refused = over_ssh("web", None)
-            .check(&grant)
+            .check(rights(&grant))
             .expect_err("not granted");
         assert_eq!(refused.kind, ErrorKind::Denied);
         grant.ssh.insert("*".into());
-        assert!(over_ssh("web", Some("root")).check(&grant).is_ok());
+        assert!(over_ssh("web", Some("root")).check(rights(&grant)).is_ok());
         for (host, user) in [
             ("-oProxyCommand=x", None),
             ("a b", None),
@@ -349,7 +358,9 @@ mod tests {
             ("web", Some("-x")),
             ("web", Some("a\nb")),
         ] {
-            let refused = over_ssh(host, user).check(&grant).expect_err("malformed");
+            let refused = over_ssh(host, user)
+                .check(rights(&grant))
+                .expect_err("malformed");
             assert_eq!(refused.kind, ErrorKind::Malformed);
         }
     }
@@ -365,13 +376,13 @@ mod tests {
         let token = "0123456789abcdef0123456789abcdef";
         assert_eq!(
             vec![entry(token), entry(token)]
-                .check(&none)
+                .check(rights(&none))
                 .expect("one twice")
                 .len(),
             1
         );
         for bad in ["", "0123", &token.to_uppercase(), &format!("{token}0")] {
-            assert!(vec![entry(bad)].check(&none).is_err(), "{bad}");
+            assert!(vec![entry(bad)].check(rights(&none)).is_err(), "{bad}");
         }
     }
 }

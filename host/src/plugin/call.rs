@@ -92,7 +92,14 @@ async fn perform<T: Answer>(
         compute: bound.limits.compute,
         meter: meter.clone(),
     };
-    let mut store = new_store(bound, call, context, log, bounds).map_err(|e| failures.ended(&e))?;
+    let running = bound.engine.run();
+    let running = running
+        .map_err(|e| failures.host("cannot start the thread that interrupts plugins", &e))?;
+    let mut state =
+        State::new(bound, context.clone(), running, log).map_err(|e| failures.not_prepared(&e))?;
+    state.deadline = deadline;
+    state.target = call.target;
+    let mut store = new_store(bound, state, bounds);
 
     let guest = meter.measure(async {
         let instance = bound.component.instantiate(&mut store).await?;
@@ -119,7 +126,7 @@ async fn perform<T: Answer>(
         Err(error) => Err(failures.ended(&error)),
         Ok(Err(error)) => Err(failures.answered(error)),
         Ok(Ok(answer)) => answer
-            .check(&bound.grant)
+            .check(bound.rights())
             .map_err(|bad| failures.bad_answer(bad)),
     }
 }
@@ -132,20 +139,7 @@ struct Bounds {
 }
 
 /// A store with every limit set before anything of the guest's is in it.
-fn new_store(
-    bound: &Arc<Bound>,
-    call: Call,
-    context: &Arc<CallContext>,
-    log: &GuestLog,
-    bounds: Bounds,
-) -> wasmtime::Result<Store<State>> {
-    let running = bound.engine.run().map_err(|e| {
-        wasmtime::Error::new(e).context("cannot start the thread that interrupts plugins")
-    })?;
-    let mut state = State::new(bound, context.clone(), running, log)?;
-    state.deadline = bounds.deadline.map(|(at, _)| at);
-    state.target = call.target;
-
+fn new_store(bound: &Bound, state: State, bounds: Bounds) -> Store<State> {
     let limits = &bound.limits;
     let mut store = Store::new(&bound.engine.wasmtime, state);
     store.limiter(|state| &mut state.limiter);
@@ -153,7 +147,7 @@ fn new_store(
     store.set_hostcall_fuel(usize::try_from(limits.answer.max(LEAST_FUEL)).unwrap_or(usize::MAX));
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| bounds.interrupt());
-    Ok(store)
+    store
 }
 
 impl Bounds {

@@ -91,9 +91,14 @@ impl Failures<'_> {
         self.error(ErrorKind::Failed, message, remedy)
     }
 
-    /// Something of the machine's failed before the guest ran.
+    /// Something of the machine's failed.
     pub(crate) fn host(&self, what: &str, error: &dyn std::fmt::Display) -> ProviderError {
         self.error(ErrorKind::Failed, format!("{what}: {error}"), None)
+    }
+
+    /// What was granted is not there.
+    pub(crate) fn not_prepared(&self, error: &wasmtime::Error) -> ProviderError {
+        self.error(ErrorKind::Invalid, causes(error), None)
     }
 
     /// wasmtime gave up on the guest: trap, limit, exit, or a host function that ended the call.
@@ -118,7 +123,7 @@ impl Failures<'_> {
         let message = match error.downcast_ref::<Trap>() {
             Some(Trap::UnreachableCodeReached) => "the plugin gave up (panic or abort)".to_owned(),
             Some(trap) => format!("the plugin crashed: {trap}"),
-            None => format!("the call was broken off: {}", root(error)),
+            None => format!("the call was broken off: {}", causes(error)),
         };
         self.error(ErrorKind::Trapped, message, None)
     }
@@ -158,12 +163,18 @@ fn wasmtime_limit(error: &wasmtime::Error) -> Option<&'static str> {
 
 /// The innermost cause, escaped: what stands above it is where, not what.
 fn root(error: &wasmtime::Error) -> String {
-    let root = error
+    let root = error.chain().last().map(ToString::to_string);
+    text::printable_cut(&root.unwrap_or_default(), LONGEST_MESSAGE)
+}
+
+/// All causes but the backtrace, escaped.
+fn causes(error: &wasmtime::Error) -> String {
+    let causes: Vec<String> = error
         .chain()
-        .last()
         .map(ToString::to_string)
-        .unwrap_or_default();
-    text::printable_cut(&root, LONGEST_MESSAGE)
+        .filter(|cause| !cause.starts_with("error while executing at wasm backtrace"))
+        .collect();
+    text::printable_cut(&causes.join(": "), LONGEST_MESSAGE)
 }
 
 #[expect(

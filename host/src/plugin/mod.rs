@@ -34,6 +34,7 @@ mod locate;
 mod manifest;
 mod provider;
 mod requests;
+mod rights;
 mod schema;
 mod schema_bounds;
 mod sections;

@@ -12,6 +12,7 @@ use super::engine::{GuestEngine, Running};
 use super::guest_log::GuestLog;
 use super::limiter::{LimitHit, Limiter};
 use super::load::LoadedComponent;
+use super::rights::Rights;
 use super::{Capabilities, DirectoryAccess, Limits};
 use crate::provider::{CallContext, Stdio, Target};
 use crate::transport::SshSessions;
@@ -36,6 +37,14 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
+    /// What it may do.
+    pub(crate) fn rights(&self) -> Rights<'_> {
+        Rights {
+            grant: &self.grant,
+            source: &self.context.source,
+        }
+    }
+
     /// For errors and messages of one call.
     pub(crate) fn call_context(&self, call: &'static str, instance: Option<String>) -> CallContext {
         CallContext {

@@ -290,6 +290,28 @@ async fn memory_is_bounded() {
 }
 
 #[tokio::test]
+async fn a_granted_directory_that_is_gone_is_named() {
+    let bench = bench_with(|binding| {
+        let path = "/no/such/directory".into();
+        binding
+            .grant
+            .directories
+            .insert(path, DirectoryAccess::Read);
+    });
+    let error = bench
+        .provider
+        .allocate(&request(bench.dir.path()))
+        .await
+        .expect_err("not there");
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert!(
+        error.message.contains("`/no/such/directory`"),
+        "{}",
+        error.message
+    );
+}
+
+#[tokio::test]
 async fn what_the_plugin_refuses_keeps_its_kind() {
     let bench = bench();
     let mut without = request(bench.dir.path());

@@ -2,7 +2,6 @@
 //! addresses that a name resolves to are checked, and the connection goes to just those.
 
 use std::io::Read as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -12,12 +11,13 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
 
-use super::{Answer, address, chain, denied, failed, invalid, unavailable, url};
+use super::{Answer, address, chain, failed, invalid, unavailable, url};
 use crate::plugin::bindings::http::{Host, Request, Response};
-use crate::plugin::bindings::types::Error;
+use crate::plugin::bindings::types::{Error, Failure};
 use crate::plugin::limiter::LimitHit;
-use crate::plugin::state::{Bound, State};
-use crate::plugin::text;
+use crate::plugin::rights::Rights;
+use crate::plugin::state::State;
+use crate::plugin::{Capabilities, text};
 
 /// The largest body, in either direction.
 const LARGEST_BODY: u64 = 8 << 20;
@@ -30,7 +30,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
 
 impl Host for State {
     async fn fetch(&mut self, req: Request) -> Answer<Response> {
-        let granted = match Granted::new(&self.bound, req) {
+        let granted = match Granted::new(self.bound.rights(), req) {
             Ok(granted) => granted,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -40,7 +40,11 @@ impl Host for State {
                 .timeout
                 .min(deadline.saturating_duration_since(Instant::now()))
         });
-        let agent = self.bound.http.get_or_init(|| agent(&self.bound)).clone();
+        let agent = self
+            .bound
+            .http
+            .get_or_init(|| agent(&self.bound.grant, self.bound.rights().remedy("http")))
+            .clone();
         let _quiet = self.running.pause();
 
         // A thread of its own: it cannot be interrupted, and nobody should have to wait for it to the end of its timeout
@@ -108,7 +112,7 @@ struct Granted {
 }
 
 impl Granted {
-    fn new(bound: &Bound, req: Request) -> Result<Self, Error> {
+    fn new(rights: Rights<'_>, req: Request) -> Result<Self, Error> {
         let shown = || text::printable_cut(&req.url, 200);
         let destination = url::destination(&req.url)
             .map_err(|why| invalid(format!("the address `{}` cannot be used: {why}", shown())))?;
@@ -126,8 +130,8 @@ impl Granted {
             return Err(invalid(message));
         }
         let (host, port) = (&destination.host, destination.port);
-        if !bound.grant.allows_http(method.as_str(), host, port) {
-            return Err(denied(
+        if !rights.grant.allows_http(method.as_str(), host, port) {
+            return Err(rights.denied(
                 format!("HTTP `{method}` to `{host}`, port {port}, is not granted"),
                 "http",
             ));
@@ -143,7 +147,7 @@ impl Granted {
     }
 }
 
-fn agent(bound: &Arc<Bound>) -> Agent {
+fn agent(grant: &Capabilities, remedy: String) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -157,13 +161,20 @@ fn agent(bound: &Arc<Bound>) -> Agent {
     Agent::with_parts(
         config,
         DefaultConnector::default(),
-        Checked(bound.grant.clone()),
+        Checked {
+            grant: grant.clone(),
+            remedy,
+        },
     )
 }
 
 /// Looks names up, and refuses what is not public unless the grant has the name word for word. What it answers is what
 /// is connected to: there is no second look-up that could say something else.
-struct Checked(crate::plugin::Capabilities);
+struct Checked {
+    grant: Capabilities,
+    /// How more is granted.
+    remedy: String,
+}
 
 impl std::fmt::Debug for Checked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -180,6 +191,7 @@ struct NotPublic {
     host: String,
     address: std::net::IpAddr,
     kind: &'static str,
+    remedy: String,
 }
 
 impl Resolver for Checked {
@@ -191,13 +203,14 @@ impl Resolver for Checked {
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let addresses = DefaultResolver::default().resolve(uri, config, timeout)?;
         let host = uri.host().unwrap_or_default();
-        if !self.0.names_http_host(host) {
+        if !self.grant.names_http_host(host) {
             for address in addresses.iter() {
                 if let Some(kind) = address::not_public(address.ip()) {
                     return Err(ureq::Error::Other(Box::new(NotPublic {
                         host: host.to_owned(),
                         address: address.ip(),
                         kind,
+                        remedy: self.remedy.clone(),
                     })));
                 }
             }
@@ -285,7 +298,10 @@ fn read(body: Body, left: u64) -> Result<Vec<u8>, Failed> {
 fn no_response(error: ureq::Error) -> Error {
     match error {
         ureq::Error::Other(cause) => match cause.downcast::<NotPublic>() {
-            Ok(refused) => denied(refused.to_string(), "http"),
+            Ok(refused) => Error::Denied(Failure {
+                message: refused.to_string(),
+                remedy: Some(refused.remedy),
+            }),
             Err(cause) => failed(format!("the HTTP request failed: {cause}")),
         },
         ureq::Error::Io(_)
@@ -296,5 +312,163 @@ fn no_response(error: ureq::Error) -> Error {
             unavailable(format!("no answer to the HTTP request: {}", chain(&error)))
         }
         error => failed(format!("the HTTP request failed: {}", chain(&error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::plugin::HttpRight;
+
+    /// Answers one request per entry, each on a connection of its own, and gives back what was sent.
+    fn serve(answers: Vec<Vec<u8>>) -> (u16, std::thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let port = listener.local_addr().expect("address").port();
+        let served = std::thread::spawn(move || {
+            answers
+                .into_iter()
+                .map(|answer| {
+                    let (mut stream, _) = listener.accept().expect("accept");
+                    let request = head(&mut stream);
+                    // A client that had enough has closed its end.
+                    let _closed = stream.write_all(&answer);
+                    request
+                })
+                .collect()
+        });
+        (port, served)
+    }
+
+    fn head(stream: &mut TcpStream) -> String {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).expect("read");
+            head.push(byte[0]);
+        }
+        String::from_utf8(head).expect("text")
+    }
+
+    fn grant(host: &str, port: u16) -> Capabilities {
+        let mut grant = Capabilities::default();
+        grant.http.insert(HttpRight {
+            host: host.to_owned(),
+            port,
+            method: "GET".to_owned(),
+        });
+        grant
+    }
+
+    fn fetch(grant: &Capabilities, url: &str, left: u64) -> Result<Response, Error> {
+        let request = Request {
+            method: "GET".to_owned(),
+            url: url.to_owned(),
+            headers: vec![("X-Test".to_owned(), "1".to_owned())],
+            body: Vec::new(),
+            timeout: None,
+        };
+        let rights = Rights {
+            grant,
+            source: "here",
+        };
+        let granted = Granted::new(rights, request)?;
+        let agent = agent(grant, rights.remedy("http"));
+        exchange(&agent, granted, TIMEOUT, left).map_err(|failed| match failed {
+            Failed::Error(error) => error,
+            Failed::OverLimit => panic!("over the limit"),
+        })
+    }
+
+    fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}\r\n");
+        [head.as_bytes(), body].concat()
+    }
+
+    #[test]
+    fn a_granted_host_answers_and_nothing_is_followed() {
+        let (port, served) = serve(vec![
+            answer("200 OK", "X-Answer: yes\r\n", b"hello"),
+            answer("302 Found", "Location: http://127.0.0.1:1/\r\n", b""),
+            answer("503 Busy", "", b"later"),
+        ]);
+        let grant = grant("127.0.0.1", port);
+        let url = format!("http://127.0.0.1:{port}/a?b=c");
+        let got = fetch(&grant, &url, LARGEST_BODY).expect("answers");
+        assert_eq!((got.status, &got.body[..]), (200, &b"hello"[..]));
+        assert!(
+            got.headers
+                .contains(&("x-answer".to_owned(), "yes".to_owned()))
+        );
+        assert_eq!(
+            fetch(&grant, &url, LARGEST_BODY).expect("answers").status,
+            302
+        );
+        assert_eq!(
+            fetch(&grant, &url, LARGEST_BODY).expect("answers").status,
+            503
+        );
+        let sent = served.join().expect("join");
+        assert!(sent[0].starts_with("GET /a?b=c HTTP/1.1\r\n"), "{sent:?}");
+        assert!(sent[0].to_lowercase().contains("x-test: 1"), "{sent:?}");
+    }
+
+    #[test]
+    fn what_is_not_granted_is_refused() {
+        let granted = grant("127.0.0.1", 80);
+        for url in [
+            "http://127.0.0.1:81/",
+            "http://127.0.0.2/",
+            "http://localhost/",
+        ] {
+            let refused = fetch(&granted, url, LARGEST_BODY).expect_err(url);
+            assert!(matches!(refused, Error::Denied(_)), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_does_not_reach_inside() {
+        for url in [
+            "http://127.0.0.1:9/",
+            "http://localhost:9/",
+            "http://2130706433:9/",
+        ] {
+            match fetch(&grant("*", 9), url, LARGEST_BODY) {
+                Err(Error::Denied(failure)) => {
+                    assert!(failure.message.contains("loopback"), "{failure:?}");
+                    let remedy = failure.remedy.expect("says how");
+                    assert!(remedy.contains("plugin grant here"), "{remedy}");
+                }
+                other => panic!("{url}: {other:?}"),
+            }
+        }
+        // Named exactly it is reached; nobody listens there.
+        let port = {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+            listener.local_addr().expect("address").port()
+        };
+        let url = format!("http://localhost:{port}/");
+        match fetch(&grant("localhost", port), &url, LARGEST_BODY) {
+            Err(Error::Unavailable(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn bodies_are_bounded() {
+        let (port, served) = serve(vec![
+            answer("200 OK", "", &vec![b'x'; 9 << 20]),
+            answer("200 OK", "", b"12345"),
+        ]);
+        let grant = grant("127.0.0.1", port);
+        let url = format!("http://127.0.0.1:{port}/");
+        let huge = fetch(&grant, &url, u64::MAX).expect_err("too large");
+        assert!(matches!(huge, Error::Failed(_)), "{huge:?}");
+        let got = fetch(&grant, &url, 5).expect("just fits");
+        assert_eq!(got.body, b"12345");
+        served.join().expect("join");
     }
 }

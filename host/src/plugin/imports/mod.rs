@@ -38,20 +38,6 @@ pub(crate) fn link_target(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 impl types::Host for State {}
 
-/// How a capability under this key of the manifest's `requests` is granted.
-pub(crate) fn remedy(key: &str) -> String {
-    format!(
-        "the plugin must request it (`{key}` in its manifest), and you must grant it to this source (`runner plugin grant`)"
-    )
-}
-
-fn denied(message: impl Into<String>, key: &str) -> Error {
-    Error::Denied(Failure {
-        message: message.into(),
-        remedy: Some(remedy(key)),
-    })
-}
-
 fn invalid(message: impl Into<String>) -> Error {
     Error::Invalid(Failure {
         message: message.into(),

@@ -22,7 +22,7 @@ const NOT_FOUND: u8 = 127;
 impl Host for State {
     async fn exec(&mut self, cmd: Command, io: Resource<CallerStdio>) -> Answer<ExitStatus> {
         let stdio = self.table.delete(io)?.0;
-        let program = match resolve(&self.bound.grant, &self.bound.services.path, cmd) {
+        let program = match resolve(self.bound.rights(), &self.bound.services.path, cmd) {
             Ok(program) => program,
             Err(Refused::Error(refused)) => return Ok(Err(refused)),
             Err(Refused::NotFound { name }) => {
@@ -52,7 +52,7 @@ impl Host for State {
 
     async fn output(&mut self, cmd: Command, stdin: Vec<u8>) -> Answer<Captured> {
         let Program { native, .. } =
-            match resolve(&self.bound.grant, &self.bound.services.path, cmd) {
+            match resolve(self.bound.rights(), &self.bound.services.path, cmd) {
                 Ok(program) => program,
                 Err(Refused::Error(refused)) => return Ok(Err(refused)),
                 Err(Refused::NotFound { name }) => {

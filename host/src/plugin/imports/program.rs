@@ -4,9 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use super::{denied, failed, invalid};
+use super::{failed, invalid};
 use crate::plugin::bindings::types::{Command, Error};
-use crate::plugin::{Capabilities, text};
+use crate::plugin::rights::Rights;
+use crate::plugin::text;
 use crate::process::NativeCommand;
 
 /// A command that may be started.
@@ -33,17 +34,13 @@ impl From<Error> for Refused {
 }
 
 /// Applies the grant to a command. `path` is where programs are looked for when all are granted.
-pub(crate) fn resolve(
-    grant: &Capabilities,
-    path: &OsStr,
-    cmd: Command,
-) -> Result<Program, Refused> {
+pub(crate) fn resolve(rights: Rights<'_>, path: &OsStr, cmd: Command) -> Result<Program, Refused> {
     let mut argv = cmd.argv.into_iter();
     let Some(name) = argv.next().filter(|name| !name.is_empty()) else {
         return Err(invalid("the command is empty: it has not even a program").into());
     };
     let args: Vec<OsString> = argv.map(OsString::from_vec).collect();
-    let env = environment(grant, cmd.env)?;
+    let env = environment(rights, cmd.env)?;
     let cwd = cmd.cwd.map(|cwd| PathBuf::from(OsString::from_vec(cwd)));
     let texts = args.iter().map(OsString::as_os_str);
     let texts = texts.chain([OsStr::from_bytes(&name)]);
@@ -55,11 +52,11 @@ pub(crate) fn resolve(
         );
     }
 
-    let named = granted_by_name(grant, &name);
+    let named = granted_by_name(rights, &name);
     let any = named.is_none();
     let program = match named {
         Some(path) => path,
-        None => any_program(grant, path, &name, &env, cwd.as_deref())?,
+        None => any_program(rights, path, &name, &env, cwd.as_deref())?,
     };
     Ok(Program {
         native: NativeCommand {
@@ -74,8 +71,8 @@ pub(crate) fn resolve(
 }
 
 /// The path that was granted for this name, or this path if it was granted under some name.
-fn granted_by_name(grant: &Capabilities, name: &[u8]) -> Option<PathBuf> {
-    let named = &grant.programs.named;
+fn granted_by_name(rights: Rights<'_>, name: &[u8]) -> Option<PathBuf> {
+    let named = &rights.grant.programs.named;
     if name.contains(&b'/') {
         let path = Path::new(OsStr::from_bytes(name));
         let granted = |(key, value): (&String, &PathBuf)| value == path || Path::new(key) == path;
@@ -88,20 +85,22 @@ fn granted_by_name(grant: &Capabilities, name: &[u8]) -> Option<PathBuf> {
 }
 
 fn any_program(
-    grant: &Capabilities,
+    rights: Rights<'_>,
     path: &OsStr,
     name: &[u8],
     env: &[(OsString, OsString)],
     cwd: Option<&Path>,
 ) -> Result<PathBuf, Refused> {
     let shown = text::printable_cut(&String::from_utf8_lossy(name), 200);
-    if !grant.programs.any {
-        if grant.programs.absent.contains(shown.as_str()) {
+    if !rights.grant.programs.any {
+        if rights.grant.programs.absent.contains(shown.as_str()) {
             let message =
                 format!("the program `{shown}` was not installed when the grant was made");
             return Err(failed(message).into());
         }
-        return Err(denied(format!("the program `{shown}` is not granted"), "programs").into());
+        return Err(rights
+            .denied(format!("the program `{shown}` is not granted"), "programs")
+            .into());
     }
     let given = Path::new(OsStr::from_bytes(name));
     if name.contains(&b'/') {
@@ -131,7 +130,7 @@ fn in_path(path: &OsStr, name: &Path) -> Option<PathBuf> {
 }
 
 fn environment(
-    grant: &Capabilities,
+    rights: Rights<'_>,
     env: Vec<(String, Vec<u8>)>,
 ) -> Result<Vec<(OsString, OsString)>, Error> {
     env.into_iter()
@@ -140,9 +139,9 @@ fn environment(
             if key.is_empty() || key.contains(['=', '\0']) {
                 return Err(invalid(format!("`{}` cannot be the name of a variable", shown())));
             }
-            if !grant.programs.any && changes_loading(&key) {
+            if !rights.grant.programs.any && changes_loading(&key) {
                 let message = format!("setting `{}` for a program is not granted: it decides what else is loaded, so it takes the grant of every program (`*`)", shown());
-                return Err(denied(message, "programs"));
+                return Err(rights.denied(message, "programs"));
             }
             Ok((key.into(), OsString::from_vec(value)))
         })
@@ -204,6 +203,14 @@ fn changes_loading(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::Capabilities;
+
+    fn rights(grant: &Capabilities) -> Rights<'_> {
+        Rights {
+            grant,
+            source: "here",
+        }
+    }
 
     fn command(argv: &[&str]) -> Command {
         Command {
@@ -232,7 +239,7 @@ mod tests {
     }
 
     fn kind(grant: &Capabilities, cmd: Command) -> &'static str {
-        match resolve(grant, OsStr::new("/usr/bin:/bin"), cmd) {
+        match resolve(rights(grant), OsStr::new("/usr/bin:/bin"), cmd) {
             Ok(_) => "ok",
             Err(Refused::NotFound { .. }) => "not-found",
             Err(Refused::Error(Error::Denied(_))) => "denied",
@@ -257,7 +264,8 @@ mod tests {
         ] {
             assert_eq!(kind(&named(), command(argv)), expected, "{argv:?}");
         }
-        let program = resolve(&named(), OsStr::new(""), command(&["podman", ""])).expect("granted");
+        let program =
+            resolve(rights(&named()), OsStr::new(""), command(&["podman", ""])).expect("granted");
         assert_eq!(program.native.program, Path::new("/opt/bin/podman-5"));
         assert_eq!(program.native.arg0.as_deref(), Some(OsStr::new("podman")));
         assert_eq!(program.native.args, [""]);
@@ -267,7 +275,7 @@ mod tests {
     #[test]
     fn every_program_means_path_and_cwd() {
         let program = resolve(
-            &any(),
+            rights(&any()),
             OsStr::new("relative:/nosuch:/bin"),
             command(&["sh"]),
         )
@@ -280,7 +288,7 @@ mod tests {
         );
         let mut relative = command(&["./x"]);
         relative.cwd = Some(b"/w".to_vec());
-        let program = resolve(&any(), OsStr::new(""), relative).expect("granted");
+        let program = resolve(rights(&any()), OsStr::new(""), relative).expect("granted");
         assert_eq!(program.native.program, Path::new("/w/./x"));
         let mut own = command(&["sh"]);
         own.env = vec![("PATH".into(), b"/nosuch".to_vec())];

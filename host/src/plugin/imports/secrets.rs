@@ -1,6 +1,6 @@
 //! `secrets`: values that the user granted by name. A value is never logged and never part of a message.
 
-use super::{Answer, denied, failed};
+use super::{Answer, failed};
 use crate::plugin::bindings::secrets::Host;
 use crate::plugin::bindings::types::{Error, Failure};
 use crate::plugin::state::State;
@@ -11,7 +11,7 @@ impl Host for State {
         let shown = text::printable_cut(&name, 80);
         if !self.bound.grant.allows_secret(&name) {
             let message = format!("the secret `{shown}` is not granted");
-            return Ok(Err(denied(message, "secrets")));
+            return Ok(Err(self.bound.rights().denied(message, "secrets")));
         }
         let secrets = &self.bound.services.secrets;
         Ok(match secrets.get(&name) {

@@ -2,7 +2,7 @@
 
 use wasmtime::component::Resource;
 
-use super::{Answer, chain, denied, invalid};
+use super::{Answer, chain, invalid};
 use crate::plugin::answer;
 use crate::plugin::bindings::process::Captured;
 use crate::plugin::bindings::ssh::Host;
@@ -75,7 +75,7 @@ impl State {
         answer::ssh_target(&target).map_err(invalid)?;
         if !self.bound.grant.allows_ssh(&target.host) {
             let message = format!("ssh to `{}` is not granted", target.host);
-            return Err(denied(message, "ssh"));
+            return Err(self.bound.rights().denied(message, "ssh"));
         }
         if cmd.is_some_and(|cmd| cmd.argv.is_empty()) {
             return Err(invalid("the command is empty: it has not even a program"));
