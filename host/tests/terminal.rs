@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 
 use runner::process::{NativeCommand, connect};
-use runner::provider::{ExitStatus, Stdio};
+use runner::provider::{Arrived, ExitStatus, Stdio};
 use runner::terminal::{Terminal, signals};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
@@ -22,6 +22,8 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 const ROLE: &str = "RUNNER_TEST_ROLE";
+/// HUP, INT, QUIT, TERM.
+const CAUGHT: [i32; 4] = [1, 2, 3, 15];
 const SCRIPT: &str = "RUNNER_TEST_SCRIPT";
 
 /// The program that the tests start: does nothing in an ordinary run.
@@ -39,10 +41,10 @@ fn role() {
     let code = runtime.block_on(async {
         match role.as_str() {
             "interactive" => {
-                let (_guard, caught) = signals::catch().unwrap();
+                let (_guard, caught) = signals::catch(&CAUGHT).unwrap();
                 let (terminal, stdio) = Terminal::open().unwrap();
                 let stdio = Stdio {
-                    signals: Some(signals::for_command(caught, false)),
+                    signals: Some(caught),
                     ..stdio
                 };
                 let status = terminal.drive(connect(&native, stdio)).await.unwrap();
@@ -63,7 +65,7 @@ fn role() {
                 u8::from(result.unwrap_err().is_panic()) * 3
             }
             "plain" => {
-                let (guard, caught) = signals::catch().unwrap();
+                let (guard, caught) = signals::catch(&CAUGHT).unwrap();
                 println!("pid {}.", std::process::id());
                 let stdio = Stdio {
                     stdin: owned(std::io::stdin()),
@@ -71,7 +73,7 @@ fn role() {
                     stderr: owned(std::io::stderr()),
                     terminal: false,
                     own_group: false,
-                    signals: Some(signals::for_command(caught, true)),
+                    signals: Some(caught),
                 };
                 let code = connect(&native, stdio).await.unwrap().shell_code();
                 drop(guard);
@@ -103,7 +105,7 @@ fn owned(fd: impl AsFd) -> OwnedFd {
 struct User {
     terminal: File,
     seen: String,
-    signals: UnboundedSender<u8>,
+    signals: UnboundedSender<Arrived>,
     role: JoinHandle<ExitStatus>,
 }
 
@@ -186,6 +188,13 @@ impl User {
     }
 }
 
+fn sent(number: u8) -> Arrived {
+    Arrived {
+        number,
+        from_terminal: false,
+    }
+}
+
 fn resize(terminal: impl AsFd, columns: u16, rows: u16) {
     let size = Winsize {
         ws_row: rows,
@@ -241,7 +250,7 @@ async fn a_sent_signal_reaches_the_command_first() {
         "trap 'echo told; exit 6' TERM; echo up; while :; do sleep 0.01; done",
     );
     user.sees("up").await;
-    user.signals.send(15).unwrap();
+    user.signals.send(sent(15)).unwrap();
     user.sees("told").await;
     assert_eq!(user.end().await.1, ExitStatus::Code(6));
 }
@@ -252,7 +261,7 @@ async fn a_deadly_signal_leaves_the_terminal_as_it_was() {
     user.sees("up").await;
     assert!(!user.cooked());
     let terminal = owned(&user.terminal);
-    user.signals.send(15).unwrap();
+    user.signals.send(sent(15)).unwrap();
     assert_eq!(user.end().await.1, ExitStatus::Signal(15));
     let modes = tcgetattr(terminal).unwrap().local_modes;
     assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO));

@@ -16,6 +16,7 @@ use super::status_fd::StatusFd;
 use super::values;
 use crate::engine::Engine;
 use crate::provider::{Command, ExitStatus, Stdio};
+use crate::terminal::Terminal;
 
 /// Carries out `body`, and tells its end by the exit code and, if wanted, on a descriptor of the caller's. The
 /// descriptor is claimed before `body` opens anything.
@@ -72,8 +73,24 @@ impl Plan {
         name: &InstanceName,
         signals: &mut Signals,
     ) -> Result<ExitStatus, Failure> {
-        let (sender, passed_on) = unbounded_channel();
+        let no_terminal = |error| Failure::io("there is no terminal for the command", &error);
+        if self.command.tty {
+            let (terminal, stdio) = Terminal::open().map_err(no_terminal)?;
+            let running = self.connected(engine, name, stdio, signals);
+            return terminal.drive(running).await.map_err(no_terminal)?;
+        }
         let stdio = our_streams()?;
+        self.connected(engine, name, stdio, signals).await
+    }
+
+    async fn connected(
+        self,
+        engine: &Engine,
+        name: &InstanceName,
+        stdio: Stdio,
+        signals: &mut Signals,
+    ) -> Result<ExitStatus, Failure> {
+        let (sender, passed_on) = unbounded_channel();
         let running = engine.run(name, self.command, stdio, passed_on);
         tokio::pin!(running);
         loop {

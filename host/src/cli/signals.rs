@@ -4,13 +4,12 @@
 //! passes signals on must know which it was. A signal that was ignored when we were started (`nohup`) stays ignored.
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::iterator::exfiltrator::WithOrigin;
-use signal_hook::iterator::{Handle, SignalsInfo};
-use signal_hook::low_level::{emulate_default_handler, siginfo::Cause};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use signal_hook::low_level::emulate_default_handler;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::error::Failure;
 use crate::engine::{Arrived, FailureKind};
+use crate::terminal::{self, signals::Guard};
 
 /// What ends a verb.
 const ENDING: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
@@ -21,7 +20,7 @@ const PASSED_ON: [i32; 6] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2]
 /// The signals of this process, from now on.
 pub(super) struct Signals {
     arrived: UnboundedReceiver<Arrived>,
-    handle: Handle,
+    _guard: Guard,
 }
 
 impl Signals {
@@ -36,36 +35,12 @@ impl Signals {
     }
 
     fn watch(numbers: &[i32]) -> Result<Self, Failure> {
-        let ignored = ignored();
-        let numbers = numbers
-            .iter()
-            .filter(|number| ignored >> (**number - 1) & 1 == 0);
-        let failed = |error| Failure::io("signals cannot be watched", &error);
-        let mut signals = SignalsInfo::<WithOrigin>::new(numbers).map_err(failed)?;
-        let handle = signals.handle();
-        let (sender, arrived) = unbounded_channel();
-        // A thread that sleeps: the one way that does not depend on what the runtime is doing.
-        std::thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                for origin in &mut signals {
-                    let Ok(number) = u8::try_from(origin.signal) else {
-                        continue;
-                    };
-                    let from_terminal = origin.cause == Cause::Kernel;
-                    if sender
-                        .send(Arrived {
-                            number,
-                            from_terminal,
-                        })
-                        .is_err()
-                    {
-                        return;
-                    }
-                }
-            })
-            .map_err(failed)?;
-        Ok(Self { arrived, handle })
+        let (guard, arrived) = terminal::signals::catch(numbers)
+            .map_err(|error| Failure::io("signals cannot be watched", &error))?;
+        Ok(Self {
+            arrived,
+            _guard: guard,
+        })
     }
 
     /// The next one; never when none can come any more.
@@ -74,12 +49,6 @@ impl Signals {
             Some(arrived) => arrived,
             None => std::future::pending().await,
         }
-    }
-}
-
-impl Drop for Signals {
-    fn drop(&mut self) {
-        self.handle.close();
     }
 }
 
@@ -99,16 +68,4 @@ pub(super) fn interrupted(arrived: Arrived) -> Failure {
             format!("interrupted by signal {}", arrived.number),
         )
     }
-}
-
-/// The signals that are ignored, as bits from 0 for signal 1. The kernel tells; elsewhere none is known to be.
-fn ignored() -> u64 {
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
-        return 0;
-    };
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigIgn:"))
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use runner_core::id::InstanceName;
 use runner_core::instance::State;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::wait::Bell;
 use super::{Arrived, Definition, Engine, EngineError, FailureKind, Result, fault, random_bytes};
@@ -216,10 +216,8 @@ impl Engine {
     }
 }
 
-/// Runs a command and passes signals on, by the provider's own way where it has one.
-///
-/// A program in our own process group gets the terminal's signals from the kernel as we do, so it is told the others only:
-/// a second Ctrl-C means "at once" to many.
+/// Runs a command and passes signals on: by the provider's own way where it has one, else by whoever starts a program
+/// for the command, who knows which of them reach it without us.
 async fn execute(
     provider: &dyn Provider,
     instance: &Instance,
@@ -227,14 +225,11 @@ async fn execute(
     mut stdio: Stdio,
     mut signals: UnboundedReceiver<Arrived>,
 ) -> provider::Result<ExitStatus> {
-    let by_provider = provider.optional().signals && !stdio.terminal;
-    let shares_our_terminal = !by_provider && !stdio.terminal;
-    let (to_program, passed_on) = unbounded_channel();
-    if by_provider {
-        stdio.own_group = true;
-    } else {
-        stdio.signals = Some(passed_on);
+    if !provider.optional().signals || stdio.terminal {
+        stdio.signals = Some(signals);
+        return provider.run(instance, command, stdio).await;
     }
+    stdio.own_group = true;
     let mut running = provider.run(instance, command, stdio);
     let mut open = true;
     loop {
@@ -244,15 +239,12 @@ async fn execute(
         };
         match arrived {
             None => open = false,
-            Some(arrived) if by_provider => {
+            Some(arrived) => {
                 let number = arrived.number;
                 if let Err(error) = provider.signal(instance, &command.id, number).await {
                     tracing::warn!(%error, "signal {number} did not reach the command");
                 }
             }
-            Some(arrived) if shares_our_terminal && arrived.from_terminal => {}
-            // Where nobody takes it any more the command has just ended.
-            Some(arrived) => drop(to_program.send(arrived.number)),
         }
     }
 }

@@ -134,12 +134,7 @@ pub enum ReleaseEnd {
 }
 
 /// A signal for a running command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrived {
-    pub number: u8,
-    /// The kernel sent it to the whole foreground group, as it does for Ctrl-C.
-    pub from_terminal: bool,
-}
+pub use crate::provider::Arrived;
 
 /// One side of `cp`.
 #[derive(Clone, Debug)]

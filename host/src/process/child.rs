@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::placement::Placement;
 use super::{NativeCommand, ProcessError};
-use crate::provider::ExitStatus;
+use crate::provider::{Arrived, ExitStatus};
 
 /// Kills what it started when it is dropped before the end.
 pub(super) struct Running {
@@ -53,7 +53,7 @@ impl Running {
     /// Waits for the end, sending on what arrives in `signals`.
     pub(super) async fn wait(
         &mut self,
-        mut signals: Option<UnboundedReceiver<u8>>,
+        mut signals: Option<UnboundedReceiver<Arrived>>,
     ) -> Result<ExitStatus, ProcessError> {
         loop {
             let Some(child) = self.child.as_mut() else {
@@ -62,8 +62,8 @@ impl Running {
             let status = tokio::select! {
                 biased;
                 status = child.wait() => status,
-                number = next_signal(&mut signals) => {
-                    self.send(number);
+                arrived = next_signal(&mut signals) => {
+                    self.send(arrived);
                     continue;
                 }
             };
@@ -81,9 +81,13 @@ impl Running {
         ProcessError::io(&self.program, "waiting for its end", source)
     }
 
-    /// To the group when the program leads one. Not an error when it has just ended.
-    fn send(&self, number: u8) {
-        if let Some(signal) = signal(number) {
+    /// To the group when the program leads one, else to the program: but not what the kernel gave our whole group, and so
+    /// the program, already; to many a second Ctrl-C means "at once". Not an error when it has just ended.
+    fn send(&self, arrived: Arrived) {
+        if arrived.from_terminal && !self.placement.leads() {
+            return;
+        }
+        if let Some(signal) = signal(arrived.number) {
             self.kill(signal);
         }
     }
@@ -114,10 +118,10 @@ impl Drop for Running {
 }
 
 /// The next signal to pass on; never when there is no channel or its sender is gone.
-pub(crate) async fn next_signal(signals: &mut Option<UnboundedReceiver<u8>>) -> u8 {
+pub(crate) async fn next_signal(signals: &mut Option<UnboundedReceiver<Arrived>>) -> Arrived {
     if let Some(receiver) = signals {
-        if let Some(number) = receiver.recv().await {
-            return number;
+        if let Some(arrived) = receiver.recv().await {
+            return arrived;
         }
         *signals = None;
     }

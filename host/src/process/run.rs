@@ -10,8 +10,8 @@ use crate::provider::{ExitStatus, Output, Stdio};
 /// Runs a program on the caller's own descriptors and waits for its end.
 ///
 /// Where it is placed follows `stdio`: `terminal` gives it a session with its input as controlling terminal,
-/// `own_group` a process group, neither leaves it in ours. Numbers from `stdio.signals` go to it (to its group when it
-/// leads one). Dropping the future kills it, with its group when it leads one.
+/// `own_group` a process group, neither leaves it in ours. What comes through `stdio.signals` goes to it (to its group
+/// when it leads one). Dropping the future kills it, with its group when it leads one.
 ///
 /// # Errors
 /// Only when the program could not be started, see [`ProcessError::shell_code`].

@@ -9,7 +9,7 @@ use rustix::process::{Pid, test_kill_process};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
-use crate::provider::{ExitStatus, Stdio};
+use crate::provider::{Arrived, ExitStatus, Stdio};
 
 const MIB: usize = 1024 * 1024;
 
@@ -35,6 +35,13 @@ fn quiet() -> Stdio {
 
 fn sh(script: &str) -> NativeCommand {
     NativeCommand::new("sh").arg("-c").arg(script)
+}
+
+fn sent(number: u8) -> Arrived {
+    Arrived {
+        number,
+        from_terminal: false,
+    }
 }
 
 /// Live, not a zombie that waits for its parent.
@@ -221,8 +228,8 @@ async fn signals_are_passed_on_and_may_be_ignored() {
     let mut line = [0; 3];
     use tokio::io::AsyncReadExt;
     reader.read_exact(&mut line).await.unwrap();
-    signals.send(15).unwrap();
-    signals.send(2).unwrap();
+    signals.send(sent(15)).unwrap();
+    signals.send(sent(2)).unwrap();
     assert_eq!(task.await.unwrap().unwrap(), ExitStatus::Code(3));
     let mut rest = String::new();
     reader.read_to_string(&mut rest).await.unwrap();

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 
 pub use error::{CallContext, ErrorKind, ProviderError};
 pub use types::{
-    Access, Allocated, Command, Direction, Doomed, ExitStatus, Facts, HookPoint, Instance, Listed,
-    Optional, Output, Request, SshTarget, Stdio,
+    Access, Allocated, Arrived, Command, Direction, Doomed, ExitStatus, Facts, HookPoint, Instance,
+    Listed, Optional, Output, Request, SshTarget, Stdio,
 };
 
 /// The answer of every provider call.

@@ -96,8 +96,16 @@ pub struct Stdio {
     /// Start the program in a process group of its own, because signals reach the command another way
     /// (`Provider::signal`). Otherwise it shares ours, and the terminal's Ctrl-C reaches it by itself.
     pub own_group: bool,
-    /// Signal numbers to send to the program that is started for the command.
-    pub signals: Option<UnboundedReceiver<u8>>,
+    /// Signals for the command. Whoever runs it knows whether it hears the terminal's by itself, and leaves those out.
+    pub signals: Option<UnboundedReceiver<Arrived>>,
+}
+
+/// A signal for a running command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    pub number: u8,
+    /// The kernel sent it to the whole foreground group, as it does for Ctrl-C.
+    pub from_terminal: bool,
 }
 
 /// How a command ended.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 
 use super::signals;
@@ -76,7 +77,7 @@ impl Drop for Raw {
 
 /// Restores before a signal kills us, unless somebody catches the signals: then the normal way out will do it.
 fn watch(mode: Arc<Mode>) -> io::Result<Handle> {
-    let mut arriving = Signals::new(signals::not_ignored())?;
+    let mut arriving = Signals::new(signals::not_ignored(&[SIGHUP, SIGINT, SIGQUIT, SIGTERM]))?;
     let handle = arriving.handle();
     thread::Builder::new()
         .name("terminal-guard".to_owned())

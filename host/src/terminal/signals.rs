@@ -6,16 +6,15 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Once};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::iterator::{Handle, SignalsInfo};
 use signal_hook::low_level::siginfo::Cause;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-const FATAL: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+use crate::provider::Arrived;
 
 /// How many `Guard`s there are.
 static GUARDS: AtomicUsize = AtomicUsize::new(0);
@@ -23,27 +22,21 @@ static GUARDS: AtomicUsize = AtomicUsize::new(0);
 /// No guard is left: the signals do again what they do by default.
 static DEFAULT: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// A signal that arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caught {
-    pub number: u8,
-    /// The kernel sent it for a terminal, to the whole foreground process group.
-    pub from_terminal: bool,
-}
-
-/// While it lives, `HUP`, `INT`, `QUIT` and `TERM` do not end the process.
+/// While it lives, the signals do not end the process.
 #[derive(Debug)]
 pub struct Guard {
     arriving: Handle,
 }
 
-/// Catches the signals. Call it before the command is started, and keep the guard until it has ended.
+/// Catches signals that end processes. Call it before the command is started, and keep the guard until it has ended: then
+/// they do again what they do by default.
 ///
 /// # Errors
 /// When handlers or a thread cannot be made.
-pub fn catch() -> io::Result<(Guard, UnboundedReceiver<Caught>)> {
-    let mut arriving = SignalsInfo::<WithOrigin>::new(not_ignored())?;
-    default_without_guards()?;
+pub fn catch(numbers: &[i32]) -> io::Result<(Guard, UnboundedReceiver<Arrived>)> {
+    let numbers = not_ignored(numbers);
+    let mut arriving = SignalsInfo::<WithOrigin>::new(&numbers)?;
+    default_without_guards(&numbers)?;
     let guard = Guard {
         arriving: arriving.handle(),
     };
@@ -54,7 +47,7 @@ pub fn catch() -> io::Result<(Guard, UnboundedReceiver<Caught>)> {
         .name("signals".to_owned())
         .spawn(move || {
             for origin in arriving.forever() {
-                let caught = Caught {
+                let caught = Arrived {
                     // There are 64 signals.
                     number: u8::try_from(origin.signal).unwrap_or_default(),
                     from_terminal: matches!(origin.cause, Cause::Kernel),
@@ -66,35 +59,17 @@ pub fn catch() -> io::Result<(Guard, UnboundedReceiver<Caught>)> {
     Ok((guard, receiver))
 }
 
-/// The numbers to pass on to a command. `shares_group`: it runs in our process group, where the terminal's signals reach
-/// it by themselves. Needs a runtime.
-pub fn for_command(
-    mut caught: UnboundedReceiver<Caught>,
-    shares_group: bool,
-) -> UnboundedReceiver<u8> {
-    let (sender, receiver) = unbounded_channel();
-    drop(tokio::spawn(async move {
-        while let Some(signal) = caught.recv().await {
-            if !(shares_group && signal.from_terminal) && sender.send(signal.number).is_err() {
-                return;
-            }
-        }
-    }));
-    receiver
-}
-
 /// Somebody catches the signals at the moment.
 pub(super) fn caught() -> bool {
     GUARDS.load(Ordering::SeqCst) > 0
 }
 
-/// The signals that end us unless they are caught.
-pub(super) fn not_ignored() -> Vec<i32> {
+/// Those of `numbers` that were not ignored when we were started.
+pub(super) fn not_ignored(numbers: &[i32]) -> Vec<i32> {
     let ignored = ignored();
-    FATAL
-        .into_iter()
-        .filter(|signal| ignored & (1 << (signal - 1)) == 0)
-        .collect()
+    let mut numbers = numbers.to_vec();
+    numbers.retain(|number| ignored & (1 << (number - 1)) == 0);
+    numbers
 }
 
 impl Drop for Guard {
@@ -107,19 +82,16 @@ impl Drop for Guard {
 }
 
 /// A handler once installed stays; without this one the signals would be ignored after the last guard.
-fn default_without_guards() -> io::Result<()> {
-    static INSTALLED: Once = Once::new();
-    let mut result = Ok(());
-    INSTALLED.call_once(|| {
-        for signal in not_ignored() {
-            let installed =
-                signal_hook::flag::register_conditional_default(signal, DEFAULT.clone());
-            if let Err(error) = installed {
-                result = Err(error);
-            }
+fn default_without_guards(numbers: &[i32]) -> io::Result<()> {
+    static INSTALLED: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    for &number in numbers {
+        if !installed.contains(&number) {
+            signal_hook::flag::register_conditional_default(number, DEFAULT.clone())?;
+            installed.push(number);
         }
-    });
-    result
+    }
+    Ok(())
 }
 
 /// The mask of ignored signals, as it is now: read once, before the first handler.

@@ -2,12 +2,14 @@
 
 use std::os::fd::AsFd;
 
+use tokio::sync::mpsc::UnboundedReceiver;
+
 use super::master::{Held, io_error, null};
 use super::mux::{Opened, Session};
 use super::remote::Remote;
 use super::{SshSessions, TransportError, quote, target};
-use crate::process::{CollectError, Keyboard, Pipes};
-use crate::provider::{Command, ExitStatus, Output, SshTarget, Stdio};
+use crate::process::{self, CollectError, Keyboard, Pipes};
+use crate::provider::{Arrived, Command, ExitStatus, Output, SshTarget, Stdio};
 
 /// What `output` collects of each stream.
 pub const OUTPUT_LIMIT: usize = 1024 * 1024;
@@ -24,7 +26,7 @@ const REFUSALS: u32 = 3;
 impl SshSessions {
     /// Runs a command connected to `stdio` and waits for its end.
     ///
-    /// Numbers from `stdio.signals` are sent to the command's process group on the target, also those that a terminal
+    /// What comes through `stdio.signals` is sent to the command's process group on the target, also those that a terminal
     /// generated: nothing else brings them there. Dropping the future kills that group. A command that leaves processes
     /// behind ends when they have closed its streams, as with `ssh`. For a terminal, call [`SshSessions::connect`] before
     /// anything reads the terminal, because ssh may have to ask for a passphrase.
@@ -47,9 +49,13 @@ impl SshSessions {
                 limit: LONGEST_LINE,
             });
         }
-        let signals = stdio.signals.take();
+        let mut signals = stdio.signals.take();
         if command.tty || stdio.terminal {
-            let mut held = self.master(to, 0).await?;
+            let mut held = tokio::select! {
+                biased;
+                held = self.master(to, 0) => held?,
+                number = deadly(&mut signals) => return Ok(ExitStatus::Signal(number)),
+            };
             let master = held
                 .control
                 .alive()
@@ -64,9 +70,12 @@ impl SshSessions {
             Keyboard::attach(stdio.stdin).map_err(|e| io_error(to, "opening the terminal", e))?;
         stdio.stdin = stdin;
         let mut remote = Remote::new(self, to, id);
-        let session = self
-            .open_session(to, &line, &stdio, Some(&mut remote))
-            .await?;
+        let session = tokio::select! {
+            biased;
+            session = self.open_session(to, &line, &stdio, Some(&mut remote)) => session?,
+            // Should it have been started in this moment, dropping `remote` kills it.
+            number = deadly(&mut signals) => return Ok(ExitStatus::Signal(number)),
+        };
         // Ours would keep the caller's pipes open.
         drop(stdio);
         remote.in_session(session, signals).await
@@ -224,6 +233,17 @@ fn refused(to: &SshTarget, reason: String) -> TransportError {
     TransportError::Refused {
         target: target::shown(to),
         reason,
+    }
+}
+
+/// The next signal that would end a command which is not running yet: nobody has to wait for a connection.
+async fn deadly(signals: &mut Option<UnboundedReceiver<Arrived>>) -> u8 {
+    const HUP_INT_QUIT_TERM: [u8; 4] = [1, 2, 3, 15];
+    loop {
+        let number = process::next_signal(signals).await.number;
+        if HUP_INT_QUIT_TERM.contains(&number) {
+            return number;
+        }
     }
 }
 

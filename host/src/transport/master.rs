@@ -360,10 +360,12 @@ pub(super) fn null() -> io::Result<File> {
     File::options().read(true).write(true).open("/dev/null")
 }
 
-/// There is a terminal, and it is ours at the moment: a program that asks on it gets an answer.
+/// There is a terminal, it is ours at the moment, and nobody else reads it (raw): a program that asks on it gets an answer.
 fn can_ask() -> bool {
+    use rustix::termios::{LocalModes, tcgetattr, tcgetpgrp};
     File::open("/dev/tty").is_ok_and(|tty| {
-        rustix::termios::tcgetpgrp(&tty).is_ok_and(|group| group == rustix::process::getpgrp())
+        tcgetpgrp(&tty).is_ok_and(|group| group == rustix::process::getpgrp())
+            && tcgetattr(&tty).is_ok_and(|mode| mode.local_modes.contains(LocalModes::ICANON))
     })
 }
 

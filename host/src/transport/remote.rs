@@ -10,7 +10,7 @@ use super::master::{io_error, option, words};
 use super::mux::{Control, Session};
 use super::{SshSessions, TransportError, quote, target};
 use crate::process::{self, NativeCommand};
-use crate::provider::{ExitStatus, SshTarget, Stdio};
+use crate::provider::{Arrived, ExitStatus, SshTarget, Stdio};
 
 /// How often, and with which pauses, a signal looks for a command that has only just been started.
 const PAUSES: [Duration; 6] = [
@@ -66,7 +66,7 @@ impl<'a> Remote<'a> {
     pub(super) async fn in_session(
         mut self,
         mut session: Session,
-        signals: Option<UnboundedReceiver<u8>>,
+        signals: Option<UnboundedReceiver<Arrived>>,
     ) -> Result<ExitStatus, TransportError> {
         let ended = self.attend(signals, session.wait()).await;
         match ended.map_err(|e| io_error(self.to, "waiting for a command", e))? {
@@ -80,7 +80,7 @@ impl<'a> Remote<'a> {
         mut self,
         line: Vec<u8>,
         stdio: Stdio,
-        signals: Option<UnboundedReceiver<u8>>,
+        signals: Option<UnboundedReceiver<Arrived>>,
     ) -> Result<ExitStatus, TransportError> {
         use std::os::unix::ffi::OsStringExt;
         let log = Log(self.socket.with_extension(format!("{}.log", self.id)));
@@ -117,7 +117,7 @@ impl<'a> Remote<'a> {
     /// Waits for the end and sends on the signals that arrive in the meantime.
     async fn attend<T>(
         &mut self,
-        mut signals: Option<UnboundedReceiver<u8>>,
+        mut signals: Option<UnboundedReceiver<Arrived>>,
         ended: impl Future<Output = T>,
     ) -> T {
         tokio::pin!(ended);
@@ -125,10 +125,10 @@ impl<'a> Remote<'a> {
             tokio::select! {
                 biased;
                 ended = &mut ended => break ended,
-                number = process::next_signal(&mut signals) => tokio::select! {
+                arrived = process::next_signal(&mut signals) => tokio::select! {
                     biased;
                     ended = &mut ended => break ended,
-                    () = self.signal(number) => {}
+                    () = self.signal(arrived.number) => {}
                 },
             }
         };

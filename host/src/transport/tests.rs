@@ -15,7 +15,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
-use crate::provider::{Command, ExitStatus, SshTarget, Stdio};
+use crate::provider::{Arrived, Command, ExitStatus, SshTarget, Stdio};
 
 /// A server's keys and configuration, and a client's that trusts it.
 struct Lab {
@@ -137,6 +137,13 @@ fn quiet() -> Stdio {
         terminal: false,
         own_group: false,
         signals: None,
+    }
+}
+
+fn sent(number: u8) -> Arrived {
+    Arrived {
+        number,
+        from_terminal: false,
     }
 }
 
@@ -385,9 +392,16 @@ async fn signals_reach_the_commands_group() {
         tokio::spawn(async move { sessions.exec(&super::tests::lab(), &command, stdio).await });
     let child = line(&mut receiver).await;
     assert!(alive(&child));
-    signals.send(2).unwrap();
+    // Also what our terminal sent: nothing else brings it there.
+    let from_terminal = true;
+    signals
+        .send(Arrived {
+            from_terminal,
+            ..sent(2)
+        })
+        .unwrap();
     assert_eq!(line(&mut receiver).await, "int");
-    signals.send(15).unwrap();
+    signals.send(sent(15)).unwrap();
     assert_eq!(line(&mut receiver).await, "term");
     assert_eq!(task.await.unwrap().unwrap(), ExitStatus::Code(5));
     until(|| !alive(&child)).await;
@@ -404,7 +418,7 @@ async fn signals_reach_the_commands_group() {
     let task =
         tokio::spawn(async move { sessions.exec(&super::tests::lab(), &command, stdio).await });
     line(&mut receiver).await;
-    signals.send(9).unwrap();
+    signals.send(sent(9)).unwrap();
     assert_eq!(task.await.unwrap().unwrap(), ExitStatus::Signal(9));
     lab.close().await;
 }
@@ -597,6 +611,25 @@ async fn a_failed_connection_names_the_target_and_the_remedy() {
     writeln!(config, "Banner {}", banner.path("banner").display()).unwrap();
     let error = failure(banner).await.to_string();
     assert!(!error.contains('\x1b'), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_signal_ends_the_wait_for_a_connection() {
+    let lab = Lab::with("", "Host lab\nProxyCommand sleep 1000\n");
+    let (signals, numbers) = unbounded_channel();
+    let stdio = Stdio {
+        signals: Some(numbers),
+        ..quiet()
+    };
+    let sessions = lab.sessions.clone();
+    let task = tokio::spawn(async move {
+        sessions
+            .exec(&super::tests::lab(), &sh("true"), stdio)
+            .await
+    });
+    signals.send(sent(15)).unwrap();
+    assert_eq!(task.await.unwrap().unwrap(), ExitStatus::Signal(15));
+    lab.close().await;
 }
 
 #[tokio::test]
