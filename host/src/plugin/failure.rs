@@ -64,7 +64,7 @@ impl Failures<'_> {
         self.error(
             ErrorKind::LimitReached { limit: "answer" },
             message,
-            raise("answer"),
+            Some(raise("answer")),
         )
     }
 
@@ -72,7 +72,7 @@ impl Failures<'_> {
     pub(crate) fn deadline(&self, allowed: Duration) -> ProviderError {
         let message = format!("the plugin did not answer within {}", seconds(allowed));
         let key = self.limit_key();
-        self.error(ErrorKind::Deadline, message, raise(key))
+        self.error(ErrorKind::Deadline, message, Some(raise(key)))
     }
 
     /// A panic of our own, contained.
@@ -108,11 +108,15 @@ impl Failures<'_> {
         }
         if let Some(hit) = error.downcast_ref::<LimitHit>() {
             let kind = ErrorKind::LimitReached { limit: hit.limit };
-            return self.error(kind, hit.to_string(), raise(hit.limit));
+            return self.error(kind, hit.to_string(), Some(raise(hit.limit)));
         }
         if let Some(limit) = wasmtime_limit(error) {
             let message = format!("the plugin went over its limit: {}", root(error));
-            return self.error(ErrorKind::LimitReached { limit }, message, raise(limit));
+            return self.error(
+                ErrorKind::LimitReached { limit },
+                message,
+                Some(raise(limit)),
+            );
         }
         if error.downcast_ref::<I32Exit>().is_some() {
             // Its code is lost: WASI tells only success from failure.
@@ -177,14 +181,9 @@ fn causes(error: &wasmtime::Error) -> String {
     text::printable_cut(&causes.join(": "), LONGEST_MESSAGE)
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "it is always used as the remedy of an error"
-)]
-fn raise(key: &str) -> Option<String> {
-    Some(format!(
-        "if the plugin is right to need more, raise `{key}` in the `[limits]` of its source"
-    ))
+/// How to allow more.
+pub(crate) fn raise(key: &str) -> String {
+    format!("if the plugin is right to need more, raise `{key}` in the `[limits]` of its source")
 }
 
 pub(crate) fn seconds(duration: Duration) -> String {

@@ -16,7 +16,7 @@ const CHUNK: usize = 64 << 10;
 /// Lines that an error quotes.
 const QUOTED: usize = 10;
 /// Characters of a quoted line.
-const WIDTH: usize = 500;
+const WIDTH: usize = 240;
 
 /// A ring of the newest bytes. Clones share it.
 #[derive(Clone)]

@@ -97,6 +97,7 @@ impl PluginHost {
     ) -> Result<Arc<Bound>, LoadError> {
         let engine = self.engine(binding.limits.stack)?;
         let component = load(&engine, &self.dirs, reference, role)?;
+        component.fits(reference, &binding.limits)?;
         let ssh = match &binding.services.ssh {
             Some(ssh) => ssh.clone(),
             None => self

@@ -15,8 +15,12 @@ use super::bindings::{facts, hook, inventory, liveness, power, provider, signals
 use super::engine::{GuestEngine, lock};
 use super::state::State;
 use super::{
-    CompiledCache, CompiledFile, ComponentRef, LoadError, LoadErrorKind, PluginDirs, imports, text,
+    CompiledCache, CompiledFile, ComponentRef, Limits, LoadError, LoadErrorKind, PluginDirs,
+    failure, imports, text,
 };
+
+/// Bytes in a page of wasm memory.
+const PAGE: u64 = 64 << 10;
 
 /// What a component is used as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +39,41 @@ impl LoadedComponent {
     /// A fresh instance.
     pub(crate) async fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
         self.pre.instantiate_async(store).await
+    }
+
+    /// Whether an instance can exist within these limits at all. What never can should not be found out by
+    /// the first call, after which there is something to clean up.
+    pub(crate) fn fits(&self, reference: &ComponentRef, limits: &Limits) -> Result<(), LoadError> {
+        // None: it is made of parts that only show when they are put together.
+        let Some(needs) = self.pre.component().resources_required() else {
+            return Ok(());
+        };
+        let pages = needs.max_initial_memory_size.unwrap_or(0);
+        let over = [
+            (
+                "memory",
+                pages.saturating_mul(PAGE),
+                limits.memory,
+                "bytes of memory",
+            ),
+            (
+                "tables",
+                needs.max_initial_table_size.unwrap_or(0),
+                limits.tables.into(),
+                "table elements",
+            ),
+        ];
+        for (limit, needed, allowed, what) in over {
+            if needed > allowed {
+                let message = format!(
+                    "it starts with {needed} {what}, and `limits.{limit}` allows {allowed}"
+                );
+                let error =
+                    LoadError::new(LoadErrorKind::Incompatible, subject(reference), message);
+                return Err(error.hint(failure::raise(limit)));
+            }
+        }
+        Ok(())
     }
 
     /// Its functions as a provider.
@@ -226,7 +265,11 @@ impl Hasher for HexHasher {
 }
 
 fn subject(reference: &ComponentRef) -> String {
-    format!("plugin {}", text::printable(&reference.name))
+    format!(
+        "plugin {} {}",
+        text::printable(&reference.name),
+        text::printable(&reference.version)
+    )
 }
 
 fn not_compiled(reference: &ComponentRef, error: &wasmtime::Error) -> LoadError {

@@ -277,16 +277,25 @@ async fn programs_are_counted() {
     assert_eq!(error.kind, ErrorKind::LimitReached { limit: "processes" });
 }
 
-#[tokio::test]
-async fn memory_is_bounded() {
-    let bench = bench_with(|binding| binding.limits.memory = 64 << 10);
-    let error = bench
-        .provider
-        .allocate(&request(bench.dir.path()))
-        .await
-        .expect_err("needs more");
-    assert_eq!(error.kind, ErrorKind::LimitReached { limit: "memory" });
-    assert!(error.to_string().contains("limit `memory`"), "{error}");
+#[test]
+fn what_can_never_fit_is_not_loaded() {
+    let dir = tempfile::tempdir().expect("directory");
+    let host = PluginHost::new(dirs(dir.path()));
+    let component = host
+        .inspect(&Locator::Name("local".to_owned()))
+        .expect("embedded");
+    let small: [(&str, fn(&mut Limits)); 2] = [
+        ("limits.memory", |limits| limits.memory = 64 << 10),
+        ("limits.tables", |limits| limits.tables = 1),
+    ];
+    for (limit, shrink) in small {
+        let binding = binding(&component, |binding| shrink(&mut binding.limits));
+        let Err(error) = host.provider(&component.reference, binding) else {
+            panic!("{limit} was not looked at");
+        };
+        assert!(error.to_string().contains(limit), "{error}");
+        assert!(error.hint.is_some());
+    }
 }
 
 #[tokio::test]
