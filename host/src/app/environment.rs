@@ -98,6 +98,11 @@ impl Environment {
     pub(super) fn secret(&self, name: &str) -> Option<OsString> {
         env::var_os(format!("RUNNER_SECRET_{name}"))
     }
+
+    /// Everything, for ssh to pick from what the user's configuration sends (`SendEnv`).
+    pub(super) fn variables(&self) -> env::VarsOs {
+        env::vars_os()
+    }
 }
 
 fn home() -> Result<PathBuf> {

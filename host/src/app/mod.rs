@@ -96,7 +96,9 @@ impl App {
         if let Some(ssh) = self.0.ssh.get() {
             return Ok(ssh);
         }
-        let mut sessions = SshSessions::new(self.environment().runtime.clone());
+        let environment = self.environment();
+        let mut sessions =
+            SshSessions::new(environment.runtime.clone()).with_environment(environment.variables());
         if let Some(file) = &self.config().settings()?.ssh_config {
             sessions = sessions.with_options(["-F".into(), file.value.clone().into_os_string()]);
         }

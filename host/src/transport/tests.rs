@@ -246,6 +246,18 @@ async fn arguments_arrive_as_they_are() {
 }
 
 #[tokio::test]
+async fn what_the_users_configuration_sends_is_sent() {
+    let mut lab = Lab::with("AcceptEnv SENT_*", "SendEnv SENT_*\n");
+    lab.sessions = lab.sessions.with_environment([
+        ("SENT_IT".into(), "a b".into()),
+        ("KEPT_BACK".into(), "x".into()),
+    ]);
+    let (_, out, _) = lab.run("echo \"$SENT_IT,$KEPT_BACK\"").await.unwrap();
+    assert_eq!(out, "a b,\n");
+    lab.close().await;
+}
+
+#[tokio::test]
 async fn a_hundred_megabytes_go_through_both_ways() {
     const CHUNK: usize = 1024 * 1024;
     const CHUNKS: usize = 100;
