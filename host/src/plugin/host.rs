@@ -89,7 +89,7 @@ impl PluginHost {
         })
     }
 
-    fn bind(
+    pub(super) fn bind(
         &self,
         reference: &ComponentRef,
         binding: Binding,

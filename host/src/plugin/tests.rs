@@ -347,3 +347,37 @@ fn the_second_start_does_not_compile() {
     let loaded = second.provider(&component.reference, binding(&component, |_| {}));
     assert!(loaded.is_ok());
 }
+
+#[tokio::test]
+async fn a_panic_of_ours_ends_that_call_only() {
+    let bench = bench();
+    let component = bench
+        .host
+        .inspect(&Locator::Name("local".to_owned()))
+        .expect("embedded");
+    let bound = bench
+        .host
+        .bind(
+            &component.reference,
+            binding(&component, |_| {}),
+            load::Role::Provider,
+        )
+        .expect("binds");
+    let of = call::Call {
+        name: "run",
+        instance: Some("here-0".to_owned()),
+        deadline: std::time::Duration::ZERO,
+        target: None,
+    };
+    let outcome = call::call::<()>(&bound, of, |_, _, _| {
+        Box::pin(async { panic!("a fault \x1b of the host") })
+    });
+    let error = outcome.await.expect_err("it panicked");
+    assert_eq!(error.kind, ErrorKind::Failed);
+    assert_eq!(
+        error.message,
+        "runner itself panicked during the call: a fault \\u{1b} of the host"
+    );
+    let made = bench.provider.allocate(&request(bench.dir.path())).await;
+    assert!(made.is_ok(), "{made:?}");
+}
