@@ -81,7 +81,7 @@ impl Environment {
             path: env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
             user: text("USER")
                 .or_else(|| text("LOGNAME"))
-                .unwrap_or_else(|| uid.as_raw().to_string()),
+                .unwrap_or_else(|| account(uid.as_raw())),
             host: rustix::system::uname()
                 .nodename()
                 .to_string_lossy()
@@ -111,4 +111,17 @@ fn home() -> Result<PathBuf> {
             .hint("set `HOME`, or all of `RUNNER_CONFIG_DIR`, `RUNNER_STATE_DIR`, `RUNNER_CACHE_DIR` and `RUNNER_DATA_DIR`")
             .because(error)
     })
+}
+
+/// The name of a user as the account file has it, or the number.
+fn account(uid: u32) -> String {
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let number = uid.to_string();
+    let found = accounts
+        .lines()
+        .find(|line| line.split(':').nth(2) == Some(&number));
+    found
+        .and_then(|line| line.split(':').next())
+        .unwrap_or(&number)
+        .to_owned()
 }

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use runner_core::id::{InstanceName, SourceName};
+use runner_core::policy::Policy;
 
-use super::{Engine, InstanceStatus, Listing, OperationStatus, Owner, Result, SourceStatus, parse};
+use super::{
+    Engine, InstanceStatus, Listing, OperationStatus, Owner, Result, SourceStatus, parse,
+    parse_definition,
+};
 use crate::store::{InstanceRow, OperationFilter, Tx};
 
 impl Engine {
@@ -19,11 +23,20 @@ impl Engine {
             .collect();
         self.store().read(|tx| {
             for name in tx.populated_sources()? {
-                listings.entry(name.clone()).or_insert_with(|| Listing {
-                    name,
-                    policy: runner_core::policy::Policy::default(),
+                if listings.contains_key(&name) {
+                    continue;
+                }
+                // Not configured (any more): its limits are those that its instances were made under.
+                let policy = match tx.newest_definition(&name)? {
+                    Some(stored) => parse_definition(&stored)?.policy,
+                    None => Policy::default(),
+                };
+                let listing = Listing {
+                    name: name.clone(),
+                    policy,
                     children: None,
-                });
+                };
+                listings.insert(name, listing);
             }
             let wanted = |name: &SourceName| names.is_empty() || names.contains(name);
             listings

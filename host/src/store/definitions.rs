@@ -45,14 +45,15 @@ impl Tx<'_> {
         Ok(row)
     }
 
-    /// The bodies of every definition that a live instance still needs.
-    pub fn definitions_in_use(&self) -> Result<Vec<String>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT body FROM definitions WHERE id IN (SELECT definition FROM instances WHERE state <> 'discarded')",
-        )?;
-        let bodies = statement
-            .query_map([], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        Ok(bodies)
+    /// What the newest live instance of a source was made by.
+    pub fn newest_definition(&self, source: &SourceName) -> Result<Option<DefinitionRow>> {
+        let id = self
+            .connection
+            .prepare_cached(
+                "SELECT definition FROM instances WHERE source = ?1 AND state <> 'discarded' ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row([source.as_str()], |row| row.get(0))
+            .optional()?;
+        id.map(|id| self.definition(id)).transpose()
     }
 }

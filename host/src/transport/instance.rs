@@ -53,7 +53,7 @@ impl SshInstance {
         };
         ProviderError {
             kind,
-            message: error.to_string(),
+            message: with_causes(error),
             remedy: error.hint(),
             context: self.context(Some(instance), call),
             guest_log: Vec::new(),
@@ -69,6 +69,18 @@ impl SshInstance {
             guest_log: Vec::new(),
         }
     }
+}
+
+/// The port's errors have one line: an error and what caused it.
+fn with_causes(error: &TransportError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
 }
 
 #[async_trait]
