@@ -223,7 +223,7 @@ fn exec_is_released_when_it_is_interrupted() {
         rustix::process::Signal::HUP,
     ] {
         let ready = env.path("ready");
-        let script = format!("trap - INT; : > {}; sleep 4567", ready.display());
+        let script = format!(": > {}; exec sleep 4567", ready.display());
         let mut child = env
             .runner(["exec", "-s", "box", "--", "sh", "-c", &script])
             .into_command()

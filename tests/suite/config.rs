@@ -124,7 +124,7 @@ fn wrong_types_and_impossible_values_are_errors_with_place() {
     wrong(
         "type = \"local\"\nmaximum = 1\nmaximum = 2\n",
         3,
-        &["maximum"],
+        &["duplicate"],
     );
     wrong("type = \"local\n", 1, &[]);
 }
