@@ -270,6 +270,7 @@ impl<'a> Attempt<'a> {
                 (source, engine.provision(row, operation).await)
             });
         }
+        let mut operators = None;
         while let Some(finished) = tasks.join_next().await {
             let (source, made) = finished.map_err(|error| {
                 EngineError::new(
@@ -280,11 +281,16 @@ impl<'a> Attempt<'a> {
             })?;
             match made {
                 Ok(row) => self.held.push(row),
+                Err(error) if for_the_operator(&error) => operators = Some(error),
                 Err(error) => {
                     self.tried.insert(source);
                     self.failure = Some(error);
                 }
             }
+        }
+        // Going elsewhere would hide what only the operator can put right.
+        if let Some(error) = operators {
+            return Err(error);
         }
         let others = self
             .draw
@@ -443,6 +449,14 @@ impl Drop for Attempt<'_> {
 }
 
 /// Trying again later may help.
+/// The configuration is wrong, or a right is missing.
+fn for_the_operator(error: &EngineError) -> bool {
+    matches!(
+        provider_kind(error),
+        Some(ErrorKind::Invalid | ErrorKind::Denied)
+    )
+}
+
 fn passing(error: &EngineError) -> bool {
     matches!(
         provider_kind(error),
