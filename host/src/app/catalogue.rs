@@ -9,9 +9,9 @@ use super::resolve::Bound;
 use super::secrets::UserSecrets;
 use super::{App, unloadable};
 use crate::config::SourceKind;
-use crate::engine::{Catalogue, Definition, EngineError, FailureKind, Listing, Result};
+use crate::engine::{Catalogue, Definition, Draw, EngineError, FailureKind, Listing, Result};
 use crate::plugin::{Binding, NoSink, Services};
-use crate::provider::{Hook, Provider, SshTarget};
+use crate::provider::{Hook, Listed, Provider, SshTarget};
 use crate::transport::SshInstance;
 
 /// The catalogue over the real configuration and the real plugins.
@@ -49,6 +49,25 @@ fn bound(value: &serde_json::Value, source: &SourceName) -> Result<Bound> {
         )
         .because(error)
     })
+}
+
+impl App {
+    /// Everything that a source's provider says exists, without touching any of it. For a person in doubt, and for
+    /// tests.
+    pub async fn inventory(&self, draw: &Draw) -> Result<Vec<Listed>> {
+        let catalogue = AppCatalogue(self.clone());
+        let mut found = Vec::new();
+        for definition in &draw.sources {
+            let listed = catalogue.provider(definition)?.list().await;
+            found.extend(listed.map_err(|error| {
+                EngineError::provider(
+                    format!("source `{}` could not list", definition.source),
+                    error,
+                )
+            })?);
+        }
+        Ok(found)
+    }
 }
 
 impl Catalogue for AppCatalogue {

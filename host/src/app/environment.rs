@@ -53,8 +53,7 @@ impl Environment {
             Some(path) if !path.is_empty() => PathBuf::from(path),
             _ => xdg.join("runner"),
         };
-        let config_home = xdg("XDG_CONFIG_HOME", ".config");
-        let user_config = own("RUNNER_CONFIG_DIR", config_home.clone());
+        let user_config = own("RUNNER_CONFIG_DIR", xdg("XDG_CONFIG_HOME", ".config"));
         let current = match here {
             Some(here) => here.to_owned(),
             None => env::current_dir().map_err(|error| {
@@ -72,7 +71,8 @@ impl Environment {
         };
         let text = |variable: &str| env::var(variable).ok().filter(|text| !text.is_empty());
         Ok(Self {
-            roots: Roots::find(user_config.clone(), config_home.join("crcache"), &absolute),
+            // crcache knows nothing of XDG: its directory is this one, wherever ours is.
+            roots: Roots::find(user_config.clone(), home.join(".config/crcache"), &absolute),
             state: own("RUNNER_STATE_DIR", xdg("XDG_STATE_HOME", ".local/state")),
             cache: own("RUNNER_CACHE_DIR", xdg("XDG_CACHE_HOME", ".cache")),
             data: own("RUNNER_DATA_DIR", xdg("XDG_DATA_HOME", ".local/share")),

@@ -16,7 +16,8 @@ use crate::config::{
 };
 use crate::engine::{Definition, Draw, EngineError, FailureKind, Result};
 use crate::plugin::{
-    Capabilities, Component, ComponentRef, ConfigProblem, Limits, Locator, Maximum, digest_of,
+    Capabilities, Component, ComponentRef, ConfigProblem, Limits, LoadError, Locator, Maximum,
+    digest_of,
 };
 use crate::store::{Durability, GrantRow, StoreError};
 
@@ -40,6 +41,25 @@ pub(super) struct Resolved {
     pub(super) policy: Policy,
     /// The command line's way to name it, for the command that grants.
     pub(super) argument: String,
+}
+
+/// A source whose plugin cannot be loaded: with the place where it is named, when it was configured.
+fn unusable_type(source: &SourceConfig, error: LoadError) -> EngineError {
+    if source.file.is_none() {
+        return unloadable(error);
+    }
+    let hint = error.hint.clone();
+    let problem = source.schema_problem("type", &error.to_string(), None);
+    EngineError {
+        hint,
+        ..invalid(format!(
+            "the plugin of source `{}` cannot be used",
+            source.name
+        ))
+        .because(ConfigError {
+            problems: vec![problem],
+        })
+    }
 }
 
 /// A mistake of the operator's.
@@ -142,7 +162,7 @@ impl App {
         let component = self
             .plugins()
             .inspect(&locator(plugin))
-            .map_err(unloadable)?;
+            .map_err(|error| unusable_type(&source, error))?;
         if component.is_hook() {
             return Err(invalid(format!(
                 "`{}` is a hook, not a provider",

@@ -56,7 +56,6 @@ fn carry_out(cli: Cli) -> (Outcome, Console) {
         None => help::run(&help::Help { topic: Vec::new() }, &console),
         Some(Verb::Help(args)) => help::run(&args, &console),
         Some(Verb::Commands(_)) => commands::run(&console),
-        Some(Verb::Debug(args)) => debug::run(&args, &console),
         Some(Verb::Completions(args)) => completions::run(&args, &console),
         // These answer for a command: their own failures have a code and a way of their own.
         Some(Verb::Run(args)) => run::run(args, || prepare(globals.verbose)),
@@ -90,11 +89,9 @@ fn ordinary(verb: Verb, context: &Context) -> Outcome {
         Verb::Source(args) => source::run(&args, context),
         Verb::Plugin(args) => plugin::run(args, context),
         Verb::Config(args) => config::run(&args, context),
-        Verb::Run(_)
-        | Verb::Exec(_)
-        | Verb::Help(_)
-        | Verb::Commands(_)
-        | Verb::Completions(_)
-        | Verb::Debug(_) => Ok(exit_code::OK),
+        Verb::Debug(args) => debug::run(args, context),
+        Verb::Run(_) | Verb::Exec(_) | Verb::Help(_) | Verb::Commands(_) | Verb::Completions(_) => {
+            Ok(exit_code::OK)
+        }
     }
 }

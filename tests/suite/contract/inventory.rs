@@ -9,7 +9,7 @@ over_every_provider!(the_list_is_complete_and_ends_empty);
 
 fn the_list_is_complete_and_ends_empty(bench: &Bench) {
     let list = || {
-        let outcome = bench.env.runner(["debug", "inventory", SOURCE]).run();
+        let outcome = bench.env.runner(["debug", "inventory", "-s", SOURCE]).run();
         if outcome.code == Some(3)
             && String::from_utf8_lossy(&outcome.stderr).contains("unsupported")
         {

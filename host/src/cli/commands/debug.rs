@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::console::Console;
+use crate::cli::args::DrawArgs;
+use crate::cli::context::Context;
 use crate::cli::error::Outcome;
 use crate::cli::exit_code;
 use crate::engine::fault;
@@ -20,12 +21,24 @@ pub(crate) struct Debug {
 pub(crate) enum What {
     /// The points at which `RUNNER_FAULT=NAME` kills the process, one per line
     FaultPoints,
+    /// What a source's provider says exists, one token per line
+    Inventory(DrawArgs),
 }
 
 /// Shows it.
-pub(crate) fn run(args: &Debug, console: &Console) -> Outcome {
+pub(crate) fn run(args: Debug, context: &Context) -> Outcome {
     match args.what {
-        What::FaultPoints => console.print(&format!("{}\n", fault::POINTS.join("\n")))?,
+        What::FaultPoints => {
+            context
+                .console
+                .print(&format!("{}\n", fault::POINTS.join("\n")))?;
+        }
+        What::Inventory(args) => {
+            let drawn = context.draw(args)?;
+            for listed in context.block_on(context.app.inventory(&drawn.draw))? {
+                context.console.print(&format!("{}\n", listed.token))?;
+            }
+        }
     }
     Ok(exit_code::OK)
 }
