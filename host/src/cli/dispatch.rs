@@ -44,7 +44,13 @@ fn carry_out(cli: Cli) -> (Outcome, Console) {
     let prepare = |verbose: u8| {
         entered?;
         let environment = environment?;
-        trace::start(verbose, environment.log.as_deref(), console.colour);
+        trace::start(
+            verbose,
+            environment.log.as_deref(),
+            console.colour,
+            // With `--json` standard error holds one object and nothing else.
+            console.quiet || console.json,
+        );
         Ok(Context {
             console,
             verbose: globals.verbose,

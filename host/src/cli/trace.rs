@@ -1,10 +1,19 @@
-//! What `-v` and `RUNNER_LOG` ask for: lines about what is done, on stderr. Without them nothing is set up.
+//! What the rooms below have to tell on stderr: warnings and errors that end no verb, and with `-v` or `RUNNER_LOG`
+//! what is done.
 
+use std::fmt;
+
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::{FmtSpan, FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, layer};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Starts telling, if somebody wants to know. `filter` is the value of `RUNNER_LOG`; it wins over `-v`.
-pub(super) fn start(verbose: u8, filter: Option<&str>, colour: bool) {
+/// Starts telling. `filter` is the value of `RUNNER_LOG`; it wins over `-v`, and both over `quiet`.
+pub(super) fn start(verbose: u8, filter: Option<&str>, colour: bool, quiet: bool) {
     let level = match verbose {
         0 => None,
         1 => Some("runner=info"),
@@ -12,6 +21,12 @@ pub(super) fn start(verbose: u8, filter: Option<&str>, colour: bool) {
         _ => Some("runner=trace"),
     };
     let Some(filter) = filter.filter(|filter| !filter.is_empty()).or(level) else {
+        if !quiet {
+            let lines = layer().with_writer(std::io::stderr).event_format(Plain);
+            let warnings = Targets::new().with_target("runner", Level::WARN);
+            let started = tracing_subscriber::registry().with(lines).with(warnings);
+            drop(started.try_init());
+        }
         return;
     };
     // A filter that is not understood says so on stderr by itself and lets the rest through.
@@ -25,4 +40,30 @@ pub(super) fn start(verbose: u8, filter: Option<&str>, colour: bool) {
         .try_init();
     // Only a second start fails, and then the first one tells everything.
     drop(started);
+}
+
+/// A line as the verbs themselves write it: `warning: …`, `error: …`.
+struct Plain;
+
+impl<S, N> FormatEvent<S, N> for Plain
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let word = match *event.metadata().level() {
+            Level::ERROR => "error:",
+            _ => "warning:",
+        };
+        write!(writer, "{word} ")?;
+        context
+            .field_format()
+            .format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
 }
