@@ -35,12 +35,19 @@ pub struct Counts {
     pub in_use: u32,
     /// Being made or destroyed.
     pub other: u32,
+    /// Of the others, those on their way out.
+    pub leaving: u32,
 }
 
 impl Counts {
     /// Everything that exists.
     pub fn live(self) -> u32 {
         self.cached + self.in_use + self.other
+    }
+
+    /// What will still exist when everything that is being destroyed is gone.
+    pub fn staying(self) -> u32 {
+        self.live() - self.leaving
     }
 }
 
@@ -78,11 +85,11 @@ impl Tx<'_> {
     ) -> Result<ReleaseView> {
         let made_by = self.definition(row.definition)?.shape;
         let pool = match (&row.pool, pool) {
-            (Some(name), Some(policy)) => Some((policy, self.pool_live(name)?)),
+            (Some(name), Some(policy)) => Some((policy, self.pool_staying(name)?)),
             _ => None,
         };
         Ok(ReleaseView {
-            live: self.counts(&row.source)?.live(),
+            live: self.counts(&row.source)?.staying(),
             pool,
             stale: source.as_ref().is_some_and(|(_, shape)| *shape != made_by),
             source: source.map(|(policy, _)| policy),
@@ -103,6 +110,10 @@ impl Tx<'_> {
             match state.as_str() {
                 "ready" => counts.cached += count,
                 "leased" | "releasing" => counts.in_use += count,
+                "broken" | "discarding" => {
+                    counts.other += count;
+                    counts.leaving += count;
+                }
                 _ => counts.other += count,
             }
         }
@@ -131,6 +142,17 @@ impl Tx<'_> {
             )?
             .query_row([pool.as_str()], |row| row.get(0))?;
         Ok(live)
+    }
+
+    fn pool_staying(&self, pool: &SourceName) -> Result<u32> {
+        let staying = self
+            .connection
+            .prepare_cached(
+                "SELECT count(*) FROM instances WHERE pool = ?1 \
+                 AND state NOT IN ('broken', 'discarding', 'discarded')",
+            )?
+            .query_row([pool.as_str()], |row| row.get(0))?;
+        Ok(staying)
     }
 
     fn ready(

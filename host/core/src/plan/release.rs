@@ -7,9 +7,10 @@ use crate::policy::Policy;
 pub struct ReleaseView {
     /// The source's limits; none when the source is not configured any more.
     pub source: Option<Policy>,
-    /// Everything of the source that exists.
+    /// Everything of the source that exists and is not on its way out: of several released at once, each must see what
+    /// was decided about the ones before.
     pub live: u32,
-    /// The limits of the pool it was asked of, and what exists of that pool's.
+    /// The limits of the pool it was asked of, and what exists of that pool's, counted the same way.
     pub pool: Option<(Policy, u32)>,
     /// It was made by an older configuration.
     pub stale: bool,
