@@ -143,6 +143,19 @@ impl TransferError {
         }
     }
 
+    /// Of two errors of one copy, that of this side and that of the instance, the one that tells the cause. A
+    /// stream that breaks off only says that the other side gave up.
+    #[must_use]
+    pub fn or_cause(self, instance: Option<Self>) -> Self {
+        match (self, instance) {
+            (
+                Self::Send(_) | Self::Receive(_) | Self::CutShort { .. } | Self::Empty,
+                Some(instance),
+            ) => instance,
+            (here, _) => here,
+        }
+    }
+
     pub(super) fn local(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
         Self::local_bytes(action, path.as_os_str().as_bytes(), source)
     }

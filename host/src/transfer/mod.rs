@@ -33,7 +33,7 @@ mod tests;
 pub use destination::Destination;
 pub use error::{InstanceFailure, Refusal, TransferError};
 pub use format::{Inlet, Outlet};
-pub use options::{Preserve, Sparse};
+pub use options::{Preserve, Receiver};
 pub use pack::{PackOptions, pack};
 pub use progress::{Progress, Quiet, Summary};
 pub use relay::{Relayed, relay};

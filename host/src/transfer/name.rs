@@ -36,6 +36,8 @@ fn escape(bytes: &[u8], out: &mut String) {
         for character in chunk.valid().chars() {
             if is_harmless(character) {
                 out.push(character);
+            } else if character == '`' {
+                out.push_str("\\`");
             } else {
                 out.extend(character.escape_default());
             }

@@ -16,12 +16,14 @@ impl Preserve {
     }
 }
 
-/// How holes are sent.
+/// The tar that an archive is written for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Sparse {
-    /// As zeros, which every tar reads. Our own unpacking makes holes of them again.
+pub enum Receiver {
+    /// Any: holes are sent as zeros. Directories come twice, at first open and without a time, because busybox gives them
+    /// their mode and time at once, before what is in them. (It makes hard links last of all, so directories with those
+    /// have the time of the copy there; and it keeps no times of symbolic links.)
     #[default]
-    Zeros,
-    /// As a GNU sparse file. busybox does not read those: only after the receiver has said that it is GNU tar.
+    Any,
+    /// GNU tar, which takes sparse files and gives directories their mode and time at the end.
     Gnu,
 }

@@ -15,7 +15,7 @@ use super::contents::{data_ranges, send_range, send_zeros};
 use super::error::TransferError;
 use super::format::{ArchiveWriter, Entry, Extent, Fault, Kind, Outlet, Time};
 use super::name::shown;
-use super::options::{Preserve, Sparse};
+use super::options::{Preserve, Receiver};
 use super::pipe::widen;
 use super::progress::{Progress, Summary};
 use super::source::LocalSource;
@@ -26,7 +26,7 @@ use super::{DATA, DONE};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PackOptions {
     pub preserve: Preserve,
-    pub sparse: Sparse,
+    pub receiver: Receiver,
 }
 
 /// Writes a parcel. Sockets, fifos and devices are left out with a warning; anything that cannot be read is an error, and
@@ -54,6 +54,12 @@ pub fn pack(
     } = packer;
     finish(archive)?;
     Ok(summary)
+}
+
+/// The header of a directory that will come again when all that is in it has come.
+pub(super) fn open_for_now(entry: &mut Entry) {
+    entry.mode |= 0o700;
+    entry.mtime.nanoseconds = 0;
 }
 
 /// Completes a parcel.
@@ -93,6 +99,7 @@ struct Packer<'a, O> {
 struct Rest {
     names: std::vec::IntoIter<Box<[u8]>>,
     outside: usize,
+    stat: Stat,
 }
 
 type Way = Descent<Rest>;
@@ -104,8 +111,7 @@ impl<O: Outlet> Packer<'_, O> {
         match source.entry() {
             // The top is the directory that the way begins with.
             None => {
-                self.header(&stat, Kind::Directory, Vec::new(), None)?;
-                self.enter(&mut way, b".", 0)?;
+                self.directory(&mut way, b".", &stat, 0)?;
             }
             Some(name) => {
                 if kind(&stat) == FileType::RegularFile {
@@ -122,7 +128,12 @@ impl<O: Outlet> Packer<'_, O> {
         }
         while let Some(rest) = way.last_mut() {
             let Some(name) = rest.names.next() else {
-                self.path.truncate(rest.outside);
+                let (outside, stat) = (rest.outside, rest.stat);
+                if self.options.receiver == Receiver::Any {
+                    let entry = self.describe(&stat, Kind::Directory, Vec::new(), None);
+                    self.archive.entry(&entry).map_err(TransferError::Send)?;
+                }
+                self.path.truncate(outside);
                 way.leave()
                     .map_err(|error| self.failed("go back to", &way, b"", error))?;
                 continue;
@@ -158,15 +169,14 @@ impl<O: Outlet> Packer<'_, O> {
             .entry(self.path.get(DATA.len() + 1..).unwrap_or_default());
         match kind(stat) {
             FileType::Directory => {
-                self.header(stat, Kind::Directory, Vec::new(), None)?;
-                self.enter(way, name, outside)?;
+                self.directory(way, name, stat, outside)?;
                 return Ok(true);
             }
             FileType::RegularFile => self.file(way, name, stat)?,
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(way.here(), name, Vec::new())
                     .map_err(|error| self.failed("read the link", way, name, error))?;
-                self.header(stat, Kind::Symlink, target.into_bytes(), None)?;
+                self.link(stat, Kind::Symlink, target.into_bytes())?;
             }
             FileType::Socket => self.warn("is a socket and was left out"),
             FileType::Fifo => self.warn("is a fifo and was left out"),
@@ -178,13 +188,30 @@ impl<O: Outlet> Packer<'_, O> {
         Ok(false)
     }
 
-    fn enter(&mut self, way: &mut Way, name: &[u8], outside: usize) -> Result<(), TransferError> {
+    fn directory(
+        &mut self,
+        way: &mut Way,
+        name: &[u8],
+        stat: &Stat,
+        outside: usize,
+    ) -> Result<(), TransferError> {
+        let mut entry = self.describe(stat, Kind::Directory, Vec::new(), None);
+        if self.options.receiver == Receiver::Any {
+            open_for_now(&mut entry);
+        }
+        self.count(&entry);
+        self.archive.entry(&entry).map_err(TransferError::Send)?;
         let directory = tree::open_directory(way.here(), name)
             .map_err(|error| self.failed("open", way, name, error))?;
         let names = tree::names(directory.as_fd())
             .map_err(|error| self.failed("list", way, name, error))?
             .into_iter();
-        way.enter(name, directory, Rest { names, outside });
+        let rest = Rest {
+            names,
+            outside,
+            stat: *stat,
+        };
+        way.enter(name, directory, rest);
         Ok(())
     }
 
@@ -193,7 +220,7 @@ impl<O: Outlet> Packer<'_, O> {
         if stat.st_nlink > 1 {
             if let Some(first) = self.links.get(&identity) {
                 let first = first.to_vec();
-                return self.header(stat, Kind::HardLink, first, None);
+                return self.link(stat, Kind::HardLink, first);
             }
             self.links.insert(identity, self.path[..].into());
         }
@@ -243,9 +270,8 @@ impl<O: Outlet> Packer<'_, O> {
         }];
         let progress = self.progress;
         let ranges = match ranges {
-            Some(ranges) if self.options.sparse == Sparse::Gnu => {
-                self.entry(stat, Kind::File, Vec::new(), Some(ranges.clone()))
-                    .map_err(Fault::Write)?;
+            Some(ranges) if self.options.receiver == Receiver::Gnu => {
+                self.begin(stat, Some(ranges.clone()))?;
                 let mut reached = true;
                 let mut at = 0;
                 for range in ranges {
@@ -258,8 +284,7 @@ impl<O: Outlet> Packer<'_, O> {
             Some(ranges) => ranges,
             None => whole.to_vec(),
         };
-        self.entry(stat, Kind::File, Vec::new(), None)
-            .map_err(Fault::Write)?;
+        self.begin(stat, None)?;
         let mut reached = true;
         let mut at = 0;
         for range in ranges {
@@ -270,26 +295,33 @@ impl<O: Outlet> Packer<'_, O> {
         Ok(reached)
     }
 
-    fn header(
-        &mut self,
-        stat: &Stat,
-        kind: Kind,
-        link: Vec<u8>,
-        extents: Option<Vec<Extent>>,
-    ) -> Result<(), TransferError> {
-        self.entry(stat, kind, link, extents)
-            .map_err(TransferError::Send)
+    fn begin(&mut self, stat: &Stat, extents: Option<Vec<Extent>>) -> Result<(), Fault> {
+        let entry = self.describe(stat, Kind::File, Vec::new(), extents);
+        self.count(&entry);
+        self.archive.entry(&entry).map_err(Fault::Write)
     }
 
-    fn entry(
-        &mut self,
+    fn link(&mut self, stat: &Stat, kind: Kind, target: Vec<u8>) -> Result<(), TransferError> {
+        let entry = self.describe(stat, kind, target, None);
+        self.count(&entry);
+        self.archive.entry(&entry).map_err(TransferError::Send)
+    }
+
+    fn count(&mut self, entry: &Entry) {
+        self.summary.entries += 1;
+        self.summary.files += u64::from(entry.kind == Kind::File);
+        self.summary.bytes += entry.size;
+    }
+
+    /// The header of what is at the present path.
+    fn describe(
+        &self,
         stat: &Stat,
         kind: Kind,
         link: Vec<u8>,
         extents: Option<Vec<Extent>>,
-    ) -> std::io::Result<()> {
-        let is_file = kind == Kind::File;
-        let size = if is_file { size(stat) } else { 0 };
+    ) -> Entry {
+        let size = if kind == Kind::File { size(stat) } else { 0 };
         let stored = match &extents {
             Some(extents) => extents.iter().map(|extent| extent.length).sum(),
             None => size,
@@ -299,12 +331,9 @@ impl<O: Outlet> Packer<'_, O> {
             // As every tar writes it.
             path.push(b'/');
         }
-        // Root's numbers mean nothing on the instance, and its tar would take them for its own users.
+        // Our numbers mean nothing on the instance, and its tar would take them for its own users.
         let owner = self.options.preserve.owner;
-        self.summary.entries += 1;
-        self.summary.files += u64::from(is_file);
-        self.summary.bytes += size;
-        self.archive.entry(&Entry {
+        Entry {
             path,
             kind,
             mode: self.options.preserve.mode(tree::mode(stat)),
@@ -315,7 +344,7 @@ impl<O: Outlet> Packer<'_, O> {
             size,
             stored,
             extents,
-        })
+        }
     }
 
     fn warn(&mut self, what: &str) {

@@ -6,13 +6,14 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
+use std::io;
 
 use super::DATA;
 use super::error::{Refusal, TransferError};
 use super::format::{ArchiveReader, ArchiveWriter, Body, Entry, Extent, Inlet, Kind, Outlet};
 use super::limits::{CHUNK, MAX_LINK};
 use super::name::{EntryPath, shown};
-use super::options::{Preserve, Sparse};
+use super::options::{Preserve, Receiver};
 use super::pack;
 use super::pipe::widen;
 use super::progress::{Progress, Summary};
@@ -31,7 +32,7 @@ pub fn relay<O: Outlet>(
     archive: impl Inlet,
     top: &Top,
     preserve: Preserve,
-    sparse: Sparse,
+    receiver: Receiver,
     out: O,
     progress: &dyn Progress,
 ) -> Result<Relayed<O>, TransferError> {
@@ -41,10 +42,11 @@ pub fn relay<O: Outlet>(
     let mut relay = Relay {
         top,
         preserve,
-        sparse,
+        receiver,
         progress,
         out: ArchiveWriter::new(out),
         links: PathSet::default(),
+        open: OpenDirectories::default(),
         summary: Summary::default(),
     };
     while let Some(entry) = reader.next()? {
@@ -53,6 +55,7 @@ pub fn relay<O: Outlet>(
     if relay.summary.entries == 0 {
         return Err(TransferError::Empty);
     }
+    relay.close_until(None).map_err(TransferError::Send)?;
     Ok(Relayed {
         archive: relay.out,
         summary: relay.summary,
@@ -70,11 +73,12 @@ impl<O: Outlet> Relayed<O> {
 struct Relay<'a, O> {
     top: &'a Top,
     preserve: Preserve,
-    sparse: Sparse,
+    receiver: Receiver,
     progress: &'a dyn Progress,
     out: ArchiveWriter<O>,
     /// Symbolic links, and hard links to them.
     links: PathSet,
+    open: OpenDirectories,
     summary: Summary,
 }
 
@@ -127,6 +131,8 @@ impl<O: Outlet> Relay<'_, O> {
             Kind::Unknown(flag) => return Err(refuse(Refusal::UnknownKind(flag.into()))),
         }
         self.summary.entries += 1;
+        self.close_until(Some(path.as_bytes()))
+            .map_err(TransferError::Send)?;
         self.send(entry, &path, link, reader)
     }
 
@@ -164,7 +170,7 @@ impl<O: Outlet> Relay<'_, O> {
                         length: 0,
                     });
                 }
-                (extents, self.sparse == Sparse::Gnu)
+                (extents, self.receiver == Receiver::Gnu)
             }
             None => (whole, false),
         };
@@ -173,7 +179,7 @@ impl<O: Outlet> Relay<'_, O> {
         if entry.kind == Kind::Directory {
             name.push(b'/');
         }
-        let header = Entry {
+        let mut header = Entry {
             path: name,
             kind: entry.kind,
             mode: self.preserve.mode(entry.mode),
@@ -189,6 +195,10 @@ impl<O: Outlet> Relay<'_, O> {
             },
             extents: is_sparse.then(|| extents.clone()),
         };
+        if header.kind == Kind::Directory && self.receiver == Receiver::Any {
+            self.open.push(path.as_bytes(), header.clone());
+            pack::open_for_now(&mut header);
+        }
         self.out.entry(&header).map_err(TransferError::Send)?;
         let mut end = 0;
         for extent in extents {
@@ -213,13 +223,58 @@ impl<O: Outlet> Relay<'_, O> {
         }
         Ok(())
     }
+
+    /// Sends directories a second time that an entry is not in.
+    fn close_until(&mut self, next: Option<&[u8]>) -> io::Result<()> {
+        while let Some(done) = self.open.pop_unless_holds(next) {
+            self.out.entry(&done)?;
+        }
+        Ok(())
+    }
+}
+
+/// The directories that the archive is in, with their headers. Each lies in the one before, so one path will do.
+#[derive(Debug, Default)]
+struct OpenDirectories {
+    path: Vec<u8>,
+    /// The length of its path, and its header without a name.
+    open: Vec<(usize, Entry)>,
+}
+
+impl OpenDirectories {
+    fn push(&mut self, path: &[u8], mut header: Entry) {
+        self.path = path.to_vec();
+        header.path = Vec::new();
+        self.open.push((path.len(), header));
+    }
+
+    /// The innermost directory, when `next` is not in it. The same directory again is not in it either.
+    fn pop_unless_holds(&mut self, next: Option<&[u8]>) -> Option<Entry> {
+        let &(length, _) = self.open.last()?;
+        let path = &self.path[..length];
+        let holds = next.is_some_and(|next| match next.strip_prefix(path) {
+            Some(rest) => (path.is_empty() && !rest.is_empty()) || rest.starts_with(b"/"),
+            None => false,
+        });
+        if holds {
+            return None;
+        }
+        let (_, mut header) = self.open.pop()?;
+        header.path = in_parcel_bytes(path);
+        header.path.push(b'/');
+        Some(header)
+    }
 }
 
 fn in_parcel(path: &EntryPath) -> Vec<u8> {
+    in_parcel_bytes(path.as_bytes())
+}
+
+fn in_parcel_bytes(path: &[u8]) -> Vec<u8> {
     let mut name = DATA.to_vec();
-    if !path.as_bytes().is_empty() {
+    if !path.is_empty() {
         name.push(b'/');
-        name.extend_from_slice(path.as_bytes());
+        name.extend_from_slice(path);
     }
     name
 }

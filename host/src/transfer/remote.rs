@@ -4,7 +4,7 @@
 //! GNU tar, busybox tar or bsdtar. Paths are arguments, never part of a script, so they need no quoting and can be any bytes.
 
 use super::error::{InstanceFailure, TransferError};
-use super::options::{Preserve, Sparse};
+use super::options::{Preserve, Receiver};
 use super::source::last_component;
 use super::unpack::Top;
 
@@ -145,10 +145,10 @@ impl InstanceDestination {
 }
 
 /// What the first line that `receive` writes says about how to send holes. None: it is not that line.
-pub fn receiver(line: &[u8]) -> Option<Sparse> {
+pub fn receiver(line: &[u8]) -> Option<Receiver> {
     match line.trim_ascii_end() {
-        b"ready gnu" => Some(Sparse::Gnu),
-        b"ready other" => Some(Sparse::Zeros),
+        b"ready gnu" => Some(Receiver::Gnu),
+        b"ready other" => Some(Receiver::Any),
         _ => None,
     }
 }
@@ -173,7 +173,11 @@ fn failure(code: u8, stderr: &[u8], path: &[u8]) -> TransferError {
         97 => InstanceFailure::Incomplete,
         98 => InstanceFailure::Dangling,
         // The words of the C library, which `LC_ALL=C` keeps in English.
-        _ if says(b"No space left on device") || says(b"Disk quota exceeded") => {
+        _ if says(b"No space left on device")
+            || says(b"Disk quota exceeded")
+            // GNU tar, when a part still fitted.
+            || says(b"Wrote only") =>
+        {
             InstanceFailure::DiskFull
         }
         _ if says(b"Permission denied")
@@ -226,7 +230,7 @@ mod tests {
             r"no space left for `a\u{1b}b` on the instance: tar: x: No space left on device"
         );
         assert!(error.hint().is_some());
-        assert_eq!(receiver(b"ready gnu\n"), Some(Sparse::Gnu));
+        assert_eq!(receiver(b"ready gnu\n"), Some(Receiver::Gnu));
         assert_eq!(receiver(b"motd"), None);
     }
 }

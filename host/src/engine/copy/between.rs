@@ -27,10 +27,10 @@ pub(super) async fn relay_between(
     // The last entry of the parcel is held back until the sender has said that the archive is right.
     let (right, is_right) = std::sync::mpsc::channel::<bool>();
     let passing = tokio::task::spawn_blocking(move || {
-        let Some(sparse) = ready(&mut answer) else {
+        let Some(kind) = ready(&mut answer) else {
             return Ok(None);
         };
-        let relayed = relay(archive, &top, preserve, sparse, parcel, &*progress)?;
+        let relayed = relay(archive, &top, preserve, kind, parcel, &*progress)?;
         if !is_right.recv().unwrap_or(false) {
             return Ok(None);
         }

@@ -8,7 +8,7 @@ use super::session::{Ended, Session, broken, last_words, pipe};
 use super::{Result, failed};
 use crate::provider::{Direction, ErrorKind};
 use crate::transfer::{
-    InstanceDestination, LocalSource, PackOptions, Preserve, Progress, Sparse, Summary,
+    InstanceDestination, LocalSource, PackOptions, Preserve, Progress, Receiver, Summary,
     TransferError, pack, receiver,
 };
 
@@ -36,12 +36,12 @@ pub(super) async fn upload(
     let (stdin, archive) = pipe()?;
     let (mut answer, stdout) = pipe()?;
     let packing = tokio::task::spawn_blocking(move || {
-        let Some(sparse) = ready(&mut answer) else {
+        let Some(receiver) = ready(&mut answer) else {
             return Ok(None);
         };
         let summary = pack(
             &source,
-            PackOptions { preserve, sparse },
+            PackOptions { preserve, receiver },
             archive,
             &*progress,
         )?;
@@ -75,7 +75,7 @@ pub(super) fn judge(
 }
 
 /// Waits for the script to say that it takes an archive, and of which kind. None: it says something else, or nothing.
-pub(super) fn ready(answer: &mut PipeReader) -> Option<Sparse> {
+pub(super) fn ready(answer: &mut PipeReader) -> Option<Receiver> {
     let mut line = Vec::new();
     let mut byte = [0];
     while line.len() < 64 && matches!(answer.read(&mut byte), Ok(1)) {
@@ -108,7 +108,7 @@ async fn native(
         let source = Arc::clone(source);
         let options = PackOptions {
             preserve,
-            sparse: Sparse::Zeros,
+            receiver: Receiver::Any,
         };
         tokio::task::spawn_blocking(move || pack(&source, options, archive, &*progress))
     };

@@ -203,8 +203,6 @@ mod tests {
 
     #[test]
     fn reads_what_it_needs_and_skips_the_rest() {
-        let records = parse(b"13 path=a\nb\n\n20 uname=somebodyyy\n11 size=12\n").unwrap_err();
-        assert_eq!(records, "a PAX record is malformed");
         let records = parse(b"12 path=a\nb\n16 uname=nobody\n11 size=12\n").unwrap();
         assert_eq!(records.path.as_deref(), Some(&b"a\nb"[..]));
         assert_eq!(records.size, Some(12));
@@ -216,7 +214,7 @@ mod tests {
             &b"5 a\n"[..],
             b"99999999999999999999 path=a\n",
             b"0 path=a\n",
-            b"9 path=a\n",
+            b"8 path=a\n",
             b"11 path=a\n",
             b"path=a\n",
             b"12 size=-12\n",

@@ -110,7 +110,7 @@ pub(super) fn check(extents: &[Extent], size: u64, stored: u64) -> Result<(), &'
         if extent.offset < end {
             return Err("a sparse map is not in order");
         }
-        if sum % BLOCK as u64 != 0 && extent.length > 0 {
+        if !sum.is_multiple_of(BLOCK as u64) && extent.length > 0 {
             return Err("a sparse map has a range that ends within a block");
         }
         end = extent

@@ -25,6 +25,7 @@ missing() {
     why=$(ls -d "$1" 2>&1 >/dev/null)
     case $why in
     *'ermission denied'*) fail 93 "$why" ;;
+    *'ot a directory'*) fail 91 "$why" ;;
     *) fail 90 "$why" ;;
     esac
 }

@@ -10,8 +10,8 @@ use std::process::{Child, Command, Stdio};
 
 use crate::transfer::remote::{self, Argv, InstanceDestination, InstanceSource};
 use crate::transfer::{
-    Destination, LocalSource, PackOptions, Preserve, Quiet, Sparse, Summary, TransferError, pack,
-    relay, unpack,
+    Destination, LocalSource, PackOptions, Preserve, Quiet, Summary, TransferError, pack, relay,
+    unpack,
 };
 
 pub(super) const TOKEN: &str = "0123456789abcdef";
@@ -22,7 +22,7 @@ pub(super) struct Instance {
     shell: PathBuf,
     path: Option<PathBuf>,
     pub(super) root: tempfile::TempDir,
-    /// busybox keeps whole seconds only, and no holes.
+    /// busybox keeps no fractions of a second, no times of links and no holes.
     pub(super) is_busybox: bool,
 }
 
@@ -96,26 +96,26 @@ impl Instance {
     pub(super) fn put(&self, from: &Path, to: impl AsRef<[u8]>) -> Result<Summary, TransferError> {
         let source = LocalSource::open(from)?;
         let to = InstanceDestination::new(to.as_ref(), source.name(), TOKEN, Preserve::default());
-        let mut child = spawn(&mut self.command(&to.receive()));
+        let mut running = spawn(&mut self.command(&to.receive()));
         let mut line = Vec::new();
-        let mut stdout = child.stdout.take().unwrap();
+        let mut stdout = running.child.stdout.take().unwrap();
         read_line(&mut stdout, &mut line);
         let options = PackOptions {
-            sparse: remote::receiver(&line).unwrap_or_default(),
+            receiver: remote::receiver(&line).unwrap_or_default(),
             ..PackOptions::default()
         };
-        let stdin = file(child.stdin.take().unwrap());
+        let stdin = file(running.child.stdin.take().unwrap());
         let packed = pack(&source, options, stdin, &Quiet);
-        finish(child, |code, stderr| to.failure(code, stderr))?;
-        packed
+        let received = finish(running, |code, stderr| to.failure(code, stderr));
+        both(packed, received)
     }
 
     /// `runner cp ID:PATH LOCAL`.
     pub(super) fn get(&self, from: impl AsRef<[u8]>, to: &Path) -> Result<Summary, TransferError> {
         let source = InstanceSource::new(from.as_ref());
         let destination = Destination::resolve(to, source.name())?;
-        let mut child = spawn(&mut self.command(&source.send()));
-        let stdout = file(child.stdout.take().unwrap());
+        let mut running = spawn(&mut self.command(&source.send()));
+        let stdout = file(running.child.stdout.take().unwrap());
         let unpacked = unpack(
             stdout,
             &source.top(),
@@ -123,8 +123,8 @@ impl Instance {
             Preserve::default(),
             &Quiet,
         );
-        finish(child, |code, stderr| source.failure(code, stderr))?;
-        unpacked?.commit()
+        let sent = finish(running, |code, stderr| source.failure(code, stderr));
+        both(unpacked, sent)?.commit()
     }
 
     /// `runner cp ID:PATH OTHER:PATH`.
@@ -138,28 +138,23 @@ impl Instance {
         let to = InstanceDestination::new(to.as_ref(), source.name(), TOKEN, Preserve::default());
         let mut receiver = spawn(&mut other.command(&to.receive()));
         let mut line = Vec::new();
-        read_line(receiver.stdout.as_mut().unwrap(), &mut line);
-        let sparse = remote::receiver(&line).unwrap_or(Sparse::Zeros);
+        read_line(receiver.child.stdout.as_mut().unwrap(), &mut line);
+        let kind = remote::receiver(&line).unwrap_or_default();
         let mut sender = spawn(&mut self.command(&source.send()));
-        let stdout = file(sender.stdout.take().unwrap());
-        let stdin = file(receiver.stdin.take().unwrap());
+        let stdout = file(sender.child.stdout.take().unwrap());
+        let stdin = file(receiver.child.stdin.take().unwrap());
         let relayed = relay(
             stdout,
             &source.top(),
             Preserve::default(),
-            sparse,
+            kind,
             stdin,
             &Quiet,
         );
         let sent = finish(sender, |code, stderr| source.failure(code, stderr));
-        let summary = match (sent, relayed) {
-            (Ok(()), Ok(relayed)) => relayed.finish(),
-            (Err(error), _) | (Ok(()), Err(error)) => Err(error),
-        };
+        let summary = both(relayed, sent).and_then(crate::transfer::Relayed::finish);
         let received = finish(receiver, |code, stderr| to.failure(code, stderr));
-        let summary = summary?;
-        received?;
-        Ok(summary)
+        both(summary, received)
     }
 
     /// What is in the instance, without the programs.
@@ -180,13 +175,39 @@ impl Instance {
     }
 }
 
-pub(super) fn spawn(command: &mut Command) -> Child {
-    command
+/// What this side answers, or the error that tells the cause.
+fn both<T>(
+    here: Result<T, TransferError>,
+    there: Result<(), TransferError>,
+) -> Result<T, TransferError> {
+    match (here, there) {
+        (Ok(value), Ok(())) => Ok(value),
+        (Ok(_), Err(error)) => Err(error),
+        (Err(error), there) => Err(error.or_cause(there.err())),
+    }
+}
+
+/// A script that runs. Its complaints are read all the time, or it would wait for that.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) child: Child,
+    stderr: std::thread::JoinHandle<Vec<u8>>,
+}
+
+pub(super) fn spawn(command: &mut Command) -> Running {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap()
+        .unwrap();
+    let mut pipe = child.stderr.take().unwrap();
+    let stderr = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        pipe.read_to_end(&mut text).unwrap();
+        text
+    });
+    Running { child, stderr }
 }
 
 fn file(pipe: impl Into<std::os::fd::OwnedFd>) -> std::fs::File {
@@ -205,14 +226,19 @@ fn read_line(from: &mut impl std::io::Read, line: &mut Vec<u8>) {
 }
 
 pub(super) fn finish(
-    child: Child,
+    mut running: Running,
     failure: impl Fn(u8, &[u8]) -> TransferError,
 ) -> Result<(), TransferError> {
-    let output = child.wait_with_output().unwrap();
-    if output.status.success() {
+    drop(running.child.stdin.take());
+    if let Some(mut stdout) = running.child.stdout.take() {
+        stdout.read_to_end(&mut Vec::new()).unwrap();
+    }
+    let status = running.child.wait().unwrap();
+    let stderr = running.stderr.join().unwrap();
+    if status.success() {
         Ok(())
     } else {
-        Err(failure(code(output.status), &output.stderr))
+        Err(failure(code(status), &stderr))
     }
 }
 
@@ -231,6 +257,7 @@ struct Node {
     contents: Contents,
     /// The first path of the same file, if this is not it.
     same_as: Option<PathBuf>,
+    is_linked: bool,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -258,7 +285,7 @@ impl Picture {
         self.nodes.len()
     }
 
-    /// The same, but for a fraction of a second where one side cannot keep it.
+    /// The same, but for what busybox does not keep: fractions of a second, and times of links.
     #[track_caller]
     pub(super) fn assert_same(&self, other: &Self) {
         let round = self.whole_seconds || other.whole_seconds;
@@ -267,6 +294,9 @@ impl Picture {
             for node in left.values_mut().chain(right.values_mut()) {
                 node.nanoseconds = 0;
             }
+            for nodes in [&mut left, &mut right] {
+                forget_times_of_links(nodes);
+            }
         }
         for (path, node) in &left {
             assert_eq!(Some(node), right.get(path), "{}", path.display());
@@ -274,10 +304,28 @@ impl Picture {
         assert_eq!(left.len(), right.len(), "{:?}", right.keys());
     }
 
-    /// Also where only whole seconds are comparable.
+    /// Without what busybox has lost on the way.
     pub(super) fn rounded(mut self) -> Self {
         self.whole_seconds = true;
         self
+    }
+}
+
+/// Of symbolic links, and of directories with links in them, which busybox makes last.
+fn forget_times_of_links(nodes: &mut BTreeMap<PathBuf, Node>) {
+    let links: Vec<_> = nodes
+        .iter()
+        .filter(|(_, node)| node.is_linked || matches!(node.contents, Contents::Symlink(_)))
+        .map(|(path, node)| (path.clone(), matches!(node.contents, Contents::Symlink(_))))
+        .collect();
+    for (path, is_symlink) in links {
+        let parent = path.parent().and_then(|parent| nodes.get_mut(parent));
+        if let Some(parent) = parent {
+            parent.seconds = 0;
+        }
+        if is_symlink && let Some(link) = nodes.get_mut(&path) {
+            link.seconds = 0;
+        }
     }
 }
 
@@ -340,6 +388,7 @@ fn look(
             nanoseconds: found.mtime_nsec(),
             contents,
             same_as,
+            is_linked: found.nlink() > 1 && !found.is_dir(),
         },
     );
 }
@@ -361,4 +410,12 @@ pub(super) fn set_mode(path: &Path, mode: u32) {
 /// Are we the superuser, to whom permissions mean nothing?
 pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Removes a tree of any depth and with any permissions.
+pub(super) fn remove(path: &Path) {
+    let open = crate::transfer::tree::DIRECTORY;
+    let at = rustix::fs::open(path.parent().unwrap(), open, rustix::fs::Mode::empty()).unwrap();
+    let name = path.file_name().unwrap().as_bytes();
+    crate::transfer::tree::remove(std::os::fd::AsFd::as_fd(&at), name).unwrap();
 }

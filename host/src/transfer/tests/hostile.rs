@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::harness::picture;
 use crate::transfer::{
-    Destination, Preserve, Quiet, Sparse, Summary, Top, TransferError, relay, unpack,
+    Destination, Preserve, Quiet, Receiver, Summary, Top, TransferError, relay, unpack,
 };
 
 /// An archive in the making. Names are taken as they are.
@@ -153,7 +153,7 @@ fn refused_everywhere(archive: &[u8], words: &[&str]) {
         archive,
         &Top::Here,
         Preserve::default(),
-        Sparse::Zeros,
+        Receiver::Any,
         &mut out,
         &Quiet,
     );
@@ -539,15 +539,20 @@ fn sparse_maps_that_lie() {
     let pax = |records: &[(&str, &[u8])], contents: &[u8]| {
         Evil::new().pax(records).file(b"evil", contents).end()
     };
+    let padded = |map: &[u8]| {
+        let mut block = map.to_vec();
+        block.resize(512, 0);
+        block
+    };
     let one = [
         ("GNU.sparse.major", &b"1"[..]),
         ("GNU.sparse.minor", b"0"),
         ("GNU.sparse.realsize", b"4096"),
     ];
-    refused_everywhere(&pax(&one, b"99999999999\n"), &["too many ranges"]);
-    refused_everywhere(&pax(&one, b"1000\n0\n"), &["longer than its file"]);
+    refused_everywhere(&pax(&one, &padded(b"99999999999\n")), &["too many ranges"]);
+    refused_everywhere(&pax(&one, &padded(b"1000\n0\n")), &["bad number"]);
     refused_everywhere(&pax(&one, &[b'1'; 512]), &["bad number"]);
-    refused_everywhere(&pax(&one, b"x\n"), &["bad number"]);
+    refused_everywhere(&pax(&one, &padded(b"x\n")), &["bad number"]);
     refused_everywhere(&pax(&one, b""), &["longer than its file"]);
     let overflow = b"18446744073709551615,18446744073709551615";
     refused_everywhere(

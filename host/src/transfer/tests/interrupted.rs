@@ -69,12 +69,12 @@ fn on_the_instance() {
         let done = archive.len() - 1536;
         let to = InstanceDestination::new("there", Some(b"tree"), TOKEN, Preserve::default());
         let receive = |bytes: &[u8]| {
-            let mut child = spawn(&mut instance.command(&to.receive()));
-            let mut stdin = child.stdin.take().unwrap();
+            let mut running = spawn(&mut instance.command(&to.receive()));
+            let mut stdin = running.child.stdin.take().unwrap();
             // It may have given up already.
             drop(stdin.write_all(bytes));
             drop(stdin);
-            finish(child, |code, stderr| to.failure(code, stderr))
+            finish(running, |code, stderr| to.failure(code, stderr))
         };
         // Where one entry ends and the next begins is where tars see nothing wrong.
         for length in (0..=done).step_by(512).chain([1, 700, 2000, done - 1]) {
@@ -104,14 +104,14 @@ fn a_script_that_is_told_to_stop_cleans_up() {
             rustix::process::Signal::INT,
         ] {
             let to = InstanceDestination::new("there", Some(b"x"), TOKEN, Preserve::default());
-            let mut child = spawn(&mut instance.command(&to.receive()));
+            let mut running = spawn(&mut instance.command(&to.receive()));
             let mut line = [0; 6];
-            std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
-            let pid = rustix::process::Pid::from_child(&child);
+            std::io::Read::read_exact(running.child.stdout.as_mut().unwrap(), &mut line).unwrap();
+            let pid = rustix::process::Pid::from_child(&running.child);
             rustix::process::kill_process(pid, signal).unwrap();
             // The shell waits for tar, which waits for its input.
-            drop(child.stdin.take());
-            assert!(!child.wait().unwrap().success());
+            drop(running.child.stdin.take());
+            assert!(!running.child.wait().unwrap().success());
             instance.assert_clean();
         }
     }
@@ -122,9 +122,15 @@ fn a_stream_gets_its_name_only_when_it_is_committed() {
     for instance in Instance::all() {
         let to = InstanceDestination::new("file", None, TOKEN, Preserve::default());
         let receive = |bytes: &[u8]| {
-            let mut child = spawn(&mut instance.command(&to.receive_stream()));
-            child.stdin.take().unwrap().write_all(bytes).unwrap();
-            finish(child, |code, stderr| to.failure(code, stderr)).unwrap();
+            let mut running = spawn(&mut instance.command(&to.receive_stream()));
+            running
+                .child
+                .stdin
+                .take()
+                .unwrap()
+                .write_all(bytes)
+                .unwrap();
+            finish(running, |code, stderr| to.failure(code, stderr)).unwrap();
         };
         receive(b"half");
         assert!(!instance.path("file").exists());

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::harness::{Instance, picture, set_mode, set_time};
 use crate::transfer::{
-    Destination, LocalSource, PackOptions, Preserve, Quiet, Sparse, Top, pack, relay, unpack,
+    Destination, LocalSource, PackOptions, Preserve, Quiet, Receiver, Top, pack, relay, unpack,
 };
 
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ enum Node {
     Symlink(Vec<u8>),
     HardLink(usize),
     Directory {
-        children: Vec<(Vec<u8>, Node)>,
+        children: Vec<(Vec<u8>, Self)>,
         mode: u32,
     },
 }
@@ -136,23 +136,23 @@ proptest! {
             return Ok(());
         }
         let wanted = picture(&source);
-        for sparse in [Sparse::Zeros, Sparse::Gnu] {
-            let options = PackOptions { sparse, ..PackOptions::default() };
+        for receiver in [Receiver::Any, Receiver::Gnu] {
+            let options = PackOptions { receiver, ..PackOptions::default() };
             let mut parcel = Vec::new();
             let opened = LocalSource::open(&source).unwrap();
             pack(&opened, options, &mut parcel, &Quiet).unwrap();
             let archive = open(parcel);
             let top = Top::Named(b"data".to_vec());
-            let to = here.path().join(format!("{sparse:?}"));
+            let to = here.path().join(format!("{receiver:?}"));
             unpack_as(&archive, &top, &to);
             wanted.assert_same(&picture(&to));
             // Again, over it.
             let mut relayed = Vec::new();
-            relay(&archive[..], &top, Preserve::default(), sparse, &mut relayed, &Quiet)
+            relay(&archive[..], &top, Preserve::default(), receiver, &mut relayed, &Quiet)
                 .unwrap()
                 .finish()
                 .unwrap();
-            let to = here.path().join(format!("relayed {sparse:?}"));
+            let to = here.path().join(format!("relayed {receiver:?}"));
             unpack_as(&open(relayed), &top, &to);
             wanted.assert_same(&picture(&to));
         }

@@ -61,8 +61,8 @@ fn an_instance_without_tar_says_so() {
     }
     let source = InstanceSource::new(".");
     let mut command = instance.command(&source.send());
-    let child = spawn(command.env("PATH", bin.path()));
-    let error = finish(child, |code, stderr| source.failure(code, stderr)).unwrap_err();
+    let running = spawn(command.env("PATH", bin.path()));
+    let error = finish(running, |code, stderr| source.failure(code, stderr)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the instance has no `tar`, needed to copy `.`"
@@ -208,14 +208,15 @@ fn the_halves_for_a_providers_own_copy() {
 fn a_stream_goes_into_a_fifo_or_device() {
     let instance = Instance::any();
     let to = InstanceDestination::new("/dev/null", None, TOKEN, Preserve::default());
-    let mut child = spawn(&mut instance.command(&to.receive_stream()));
-    child
+    let mut running = spawn(&mut instance.command(&to.receive_stream()));
+    running
+        .child
         .stdin
         .take()
         .unwrap()
         .write_all(&[1; 100_000])
         .unwrap();
-    finish(child, |code, stderr| to.failure(code, stderr)).unwrap();
+    finish(running, |code, stderr| to.failure(code, stderr)).unwrap();
     assert_eq!(instance.run(&to.commit_stream()).0, 0);
     assert!(!Path::new("/dev/null").metadata().unwrap().is_file());
 }
