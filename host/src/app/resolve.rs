@@ -255,6 +255,10 @@ impl App {
         Ok(Definition {
             source: resolved.source.name.clone(),
             policy: resolved.policy,
+            label: format!(
+                "`{}` {}",
+                resolved.component.reference.name, resolved.component.reference.version
+            ),
             shape,
             workdir: resolved.requested.workdir,
             provision_scripts: resolved.source.provision_scripts.clone(),

@@ -241,12 +241,24 @@ async fn confirm(provider: &dyn Provider, mut doomed: Doomed) -> crate::provider
     Ok(())
 }
 
+/// What carries the token, if the provider can tell. A listing that fails for a while is asked again with the next
+/// discard; one that the plugin cannot give at all leaves the token to go by, which the contract says is enough.
 async fn find(provider: &dyn Provider, doomed: &Doomed) -> crate::provider::Result<Option<String>> {
-    let entries = provider.list().await?;
-    Ok(entries
-        .into_iter()
-        .find(|entry| entry.token == doomed.token)
-        .map(|entry| entry.handle))
+    match provider.list().await {
+        Ok(entries) => Ok(entries
+            .into_iter()
+            .find(|entry| entry.token == doomed.token)
+            .map(|entry| entry.handle)),
+        Err(error) => match error.kind {
+            ErrorKind::Unavailable { .. } | ErrorKind::Exhausted { .. } | ErrorKind::Deadline => {
+                Err(error)
+            }
+            _ => {
+                tracing::warn!(%error, "what carries the token of `{}` cannot be listed", doomed.name);
+                Ok(None)
+            }
+        },
+    }
 }
 
 fn pause(attempts: u32) -> Duration {

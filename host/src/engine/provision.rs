@@ -2,12 +2,13 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
+use std::sync::Arc;
 
 use runner_core::id::Timestamp;
 use runner_core::instance::Event;
 
-use super::{Engine, EngineError, FailureKind, Result, fault, parse_definition};
-use crate::provider::{Allocated, HookPoint, Request};
+use super::{Definition, Engine, EngineError, FailureKind, Result, fault, parse_definition};
+use crate::provider::{Allocated, HookPoint, Provider, Request};
 use crate::store::{Durability, InstanceRow, Lease, OperationId, StoreError, Tx};
 
 impl Engine {
@@ -18,7 +19,16 @@ impl Engine {
         mut row: InstanceRow,
         operation: OperationId,
     ) -> Result<InstanceRow> {
-        let made = self.try_provision(&mut row).await;
+        let made = match self.prepare(&row) {
+            Ok((definition, provider)) => {
+                self.try_provision(&mut row, &definition, &*provider).await
+            }
+            Err(error) => {
+                self.end(operation, &Err(chain(&error)));
+                self.withdraw(row, &error)?;
+                return Err(error);
+            }
+        };
         self.end(operation, &made.as_ref().map(drop).map_err(chain));
         match made {
             Ok(()) => Ok(row),
@@ -29,7 +39,8 @@ impl Engine {
         }
     }
 
-    async fn try_provision(&self, row: &mut InstanceRow) -> Result<()> {
+    /// What is needed before the provider is asked for anything.
+    fn prepare(&self, row: &InstanceRow) -> Result<(Definition, Arc<dyn Provider>)> {
         let definition = parse_definition(&self.store().read(|tx| tx.definition(row.definition))?)?;
         let provider = self.catalogue().provider(&definition)?;
         if let Some(path) = &row.workdir {
@@ -46,6 +57,30 @@ impl Engine {
                 })?;
         }
         fault::point("provision:workdir-made");
+        Ok((definition, provider))
+    }
+
+    /// Takes an intent back. The provider was never asked, so there is nothing to destroy.
+    fn withdraw(&self, mut row: InstanceRow, reason: &EngineError) -> Result<()> {
+        row.trouble = Some(chain(reason));
+        row.worker = None;
+        let now = self.now();
+        self.store()
+            .write::<_, StoreError>(Durability::Full, |tx| {
+                tx.save(&mut row, Some(Event::Failed), now)?;
+                tx.save(&mut row, Some(Event::Doomed), now)?;
+                tx.save(&mut row, Some(Event::Confirmed), now)
+            })?;
+        self.wake_waiters(&row.source);
+        Ok(())
+    }
+
+    async fn try_provision(
+        &self,
+        row: &mut InstanceRow,
+        definition: &Definition,
+        provider: &dyn Provider,
+    ) -> Result<()> {
         let request = Request {
             token: row.token.clone(),
             name: row.name.clone(),
@@ -60,7 +95,7 @@ impl Engine {
         })?;
         fault::point("provision:allocated");
         let nothing_to_run = definition.provision_scripts.is_none() && definition.hooks.is_empty();
-        self.record(row, allocated, nothing_to_run)?;
+        self.record(row, definition, allocated, nothing_to_run)?;
         fault::point("provision:recorded");
         if nothing_to_run {
             return Ok(());
@@ -75,7 +110,7 @@ impl Engine {
             )
             .await?;
         }
-        self.run_hooks(HookPoint::Provision, &definition, row)
+        self.run_hooks(HookPoint::Provision, definition, row)
             .await?;
         fault::point("provision:hooks-passed");
 
@@ -104,7 +139,13 @@ impl Engine {
 
     /// The answer goes onto the row that it was asked for, or nowhere. With nothing left to run, the instance is leased in
     /// the same commit.
-    fn record(&self, row: &mut InstanceRow, allocated: Allocated, lease: bool) -> Result<()> {
+    fn record(
+        &self,
+        row: &mut InstanceRow,
+        definition: &Definition,
+        allocated: Allocated,
+        lease: bool,
+    ) -> Result<()> {
         let json = |value: serde_json::Result<String>| {
             value.map_err(|error| {
                 EngineError::new(FailureKind::State, "cannot store the provider's answer")
@@ -130,7 +171,10 @@ impl Engine {
             return Err(match error {
                 StoreError::DuplicateHandle { .. } => EngineError::new(
                     FailureKind::Provider,
-                    format!("the plugin of source `{}` answered with an instance that is already in use", row.source),
+                    format!(
+                        "plugin {}, source `{}`, call `allocate`: the answer for `{}` is an instance that is already in use",
+                        definition.label, row.source, row.name
+                    ),
                 )
                 .hint("this is a fault of the plugin: report it to its author; nothing was handed out twice")
                 .because(error),

@@ -15,6 +15,8 @@ use crate::provider::{Access, Facts};
 pub struct Definition {
     pub source: SourceName,
     pub policy: Policy,
+    /// Name and version of the plugin, for errors.
+    pub label: String,
     /// A digest of what decides whether an idle instance fits: component, configuration, scripts, hooks.
     pub shape: String,
     /// The host keeps a directory per instance.

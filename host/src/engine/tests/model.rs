@@ -301,6 +301,7 @@ impl World {
         Definition {
             source: source(name),
             policy: self.catalogue.sources.lock().unwrap()[&source(name)],
+            label: "`model` 1".into(),
             shape: "shape".into(),
             workdir: true,
             provision_scripts: None,
