@@ -72,13 +72,22 @@ impl Command {
         self
     }
 
-    /// The command line for messages: never for a shell.
+    /// The beginning of the command line, on one line: for messages, never for a shell.
     pub fn describe(&self) -> String {
-        self.argv
-            .iter()
-            .map(|word| String::from_utf8_lossy(word))
-            .collect::<Vec<_>>()
-            .join(" ")
+        const ENOUGH: usize = 60;
+        let mut line = String::new();
+        for word in &self.argv {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line += &String::from_utf8_lossy(word);
+            let end = line.find('\n').unwrap_or(line.len());
+            if end > ENOUGH || end < line.len() {
+                line.truncate(line.floor_char_boundary(end.min(ENOUGH)));
+                return line.trim_end().to_owned() + "…";
+            }
+        }
+        line
     }
 }
 
@@ -112,6 +121,14 @@ impl<A: AsRef<[u8]>> FromIterator<A> for Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_description_is_one_short_line() {
+        assert_eq!(Command::from(["podman", "ps"]).describe(), "podman ps");
+        assert_eq!(Command::from(["sh", "-c", "a\nb"]).describe(), "sh -c a…");
+        let long = Command::from(["x"]).args(["ä"; 100]).describe();
+        assert!(long.len() < 70 && long.ends_with('…'), "{long}");
+    }
 
     #[test]
     fn the_callers_directory_is_seen_from_the_instances() {

@@ -75,81 +75,156 @@ pub(crate) fn of_doomed(ctx: &Context<Config>, doomed: &Doomed) -> Result<String
     }
 }
 
+/// What the engines say, in lower case, and what it means. The first that fits counts.
+const COMPLAINTS: &[(ErrorKind, &[&str], &str)] = &[
+    (
+        ErrorKind::Gone,
+        &[
+            "no such container",
+            "no container with name",
+            "container state improper",
+            "is not running",
+        ],
+        "",
+    ),
+    (
+        ErrorKind::Unavailable,
+        &["cannot connect to the docker daemon"],
+        "start the docker daemon, or set `engine = \"podman\"`",
+    ),
+    (
+        ErrorKind::Invalid,
+        &[
+            "container registry localhost",
+            "no such image",
+            "image not known",
+            "did not resolve to an alias",
+            "manifest unknown",
+            "name unknown",
+            "repository does not exist",
+            "pull access denied",
+            "unauthorized",
+            "invalid reference format",
+        ],
+        "check `image`: build or pull it first, or write its full name with the registry",
+    ),
+    (
+        ErrorKind::Invalid,
+        &[
+            "unknown flag",
+            "unknown shorthand",
+            "invalid argument",
+            "network not found",
+        ],
+        "check `run-args` and `network` of this source",
+    ),
+    (
+        ErrorKind::Invalid,
+        &["executable file not found", "command that was not found"],
+        "the image has no such program: set `shell` to the shell it has, or to nothing when it has none",
+    ),
+    (
+        ErrorKind::Exhausted,
+        &[
+            "no space left",
+            "cannot allocate memory",
+            "resource temporarily unavailable",
+            "toomanyrequests",
+        ],
+        "",
+    ),
+    (
+        ErrorKind::Unavailable,
+        &[
+            "dial tcp",
+            "i/o timeout",
+            "tls handshake",
+            "connection refused",
+            "connection reset",
+            "no such host",
+        ],
+        "",
+    ),
+    (
+        ErrorKind::Denied,
+        &["permission denied", "operation not permitted"],
+        "check that your user may use the engine; its own `info` command says more",
+    ),
+];
+
 /// The error behind an engine's complaint. Neither engine has codes for it, so the words must do.
 pub(crate) fn explain(output: &Output) -> Error {
-    let mut error = output.failure();
-    let said = String::from_utf8_lossy(&output.stderr).to_lowercase();
-    let says = |needles: &[&str]| needles.iter().any(|needle| said.contains(needle));
-    error.kind = if says(&[
-        "no such container",
-        "no container with name",
-        "container state improper",
-        "is not running",
-    ]) {
-        ErrorKind::Gone
-    } else if says(&[
-        "cannot connect to the docker daemon",
-        "is the docker daemon running",
-    ]) {
-        error.remedy = Some("start the docker daemon, or set `engine = \"podman\"`".to_owned());
-        ErrorKind::Unavailable
-    } else if says(&[
-        "container registry localhost",
-        "no such image",
-        "image not known",
-        "did not resolve to an alias",
-        "manifest unknown",
-        "name unknown",
-        "repository does not exist",
-        "pull access denied",
-        "unauthorized",
-        "invalid reference format",
-        "unable to find image",
-    ]) {
-        error.remedy = Some(
-            "check `image`: build or pull it first, or write its full name with the registry"
-                .to_owned(),
-        );
-        ErrorKind::Invalid
-    } else if says(&[
-        "unknown flag",
-        "unknown shorthand",
-        "invalid argument",
-        "unable to find network",
-        "network not found",
-    ]) {
-        error.remedy = Some("check `run-args` and `network` of this source".to_owned());
-        ErrorKind::Invalid
-    } else if says(&[
-        "executable file not found",
-        "no such file or directory: oci",
-        "command that was not found",
-    ]) {
-        error.remedy = Some("the image has no such program: set `shell` to the shell it has, or to nothing when it has none".to_owned());
-        ErrorKind::Invalid
-    } else if says(&[
-        "no space left",
-        "cannot allocate memory",
-        "resource temporarily unavailable",
-        "toomanyrequests",
-    ]) {
-        ErrorKind::Exhausted
-    } else if says(&[
-        "dial tcp",
-        "i/o timeout",
-        "tls handshake",
-        "connection refused",
-        "connection reset",
-        "no such host",
-    ]) {
-        ErrorKind::Unavailable
-    } else if says(&["permission denied", "operation not permitted", "dial unix"]) {
-        error.remedy = Some(
-            "check that your user may use the engine; its own `info` command says more".to_owned(),
-        );
-        ErrorKind::Denied
-    } else {
-        ErrorKind::Failed
+    let text = String::from_utf8_lossy(&output.stderr);
+    // The last line may point to the manual, and lines before it may be warnings.
+    let noise = |line: &str| {
+        ["See ", "Run ", "time="]
+            .iter()
+            .any(|word| line.starts_with(word))
     };
-    error
+    let mut lines = text.lines().rev().map(str::trim);
+    let reason = lines.find(|line| !line.is_empty() && !noise(line));
+    let said = text.to_lowercase();
+    let known = COMPLAINTS
+        .iter()
+        .find(|(_, words, _)| words.iter().any(|word| said.contains(word)));
+    let (kind, remedy) = known.map_or((ErrorKind::Failed, ""), |(kind, _, remedy)| (*kind, remedy));
+    let reason = reason.unwrap_or("it did not say why");
+    let error = Error::new(kind, format!("`{}`: {reason}", output.command));
+    if remedy.is_empty() {
+        error
+    } else {
+        error.remedy(remedy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_of_both_engines_are_understood() {
+        for (said, kind) in [
+            (
+                "Error: no container with name or ID \"x\" found: no such container",
+                ErrorKind::Gone,
+            ),
+            (
+                "Error: can only create exec sessions on running containers: container state improper",
+                ErrorKind::Gone,
+            ),
+            (
+                "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?",
+                ErrorKind::Unavailable,
+            ),
+            (
+                "Error: short-name \"x:1\" did not resolve to an alias and no …",
+                ErrorKind::Invalid,
+            ),
+            (
+                "time=\"x\" level=warning msg=\"y\"\nError: unknown flag: --bogus\nSee 'podman run --help'",
+                ErrorKind::Invalid,
+            ),
+            (
+                "Error: initializing source docker://quay.io/x: dial tcp 1.2.3.4:443: i/o timeout",
+                ErrorKind::Unavailable,
+            ),
+            (
+                "permission denied while trying to connect to the Docker daemon socket",
+                ErrorKind::Denied,
+            ),
+            ("Error: something new", ErrorKind::Failed),
+        ] {
+            let error = explain(&Output {
+                command: "podman run".to_owned(),
+                status: runner_sdk::ExitStatus::Code(125),
+                stdout: Vec::new(),
+                stderr: said.as_bytes().to_vec(),
+            });
+            assert_eq!(error.kind, kind, "{said}");
+            assert!(
+                !error.message.contains("--help") && !error.message.contains("warning"),
+                "{error}"
+            );
+        }
+    }
 }

@@ -6,8 +6,8 @@ mod script;
 
 use engine::{Made, explain};
 use runner_sdk::{
-    Allocated, Command, Context, Doomed, Entry, Error, ExitStatus, Facts, Instance, Inventory,
-    Liveness, Output, Probe, Provider, Request, Result, Signals, Stdio, log, process,
+    Allocated, Command, Context, Doomed, Entry, Error, ErrorKind, ExitStatus, Facts, Instance,
+    Inventory, Liveness, Output, Probe, Provider, Request, Result, Signals, Stdio, log, process,
 };
 use script::Start;
 
@@ -134,7 +134,12 @@ impl Provider for Container {
                 &label,
             ])?;
             if !left.status.success() {
-                return Err(explain(&left));
+                let mut error = explain(&left);
+                // A container that vanished under the question says nothing about ours.
+                if error.kind == ErrorKind::Gone {
+                    error.kind = ErrorKind::Unavailable;
+                }
+                return Err(error);
             }
             targets = left.text()?.lines().map(str::to_owned).collect();
             if targets.is_empty() {
