@@ -103,7 +103,7 @@ impl Liveness for Chroot {
 impl Inventory for Chroot {
     // What lives. The directories are the host's own, and it knows them without us.
     fn list(ctx: &Context<Config>) -> Result<Vec<Entry>> {
-        let found = process::output(["sh", "-c", include_str!("list.sh")])?.success()?;
+        let found = process::output(["sh", "-c", script!("list.sh")])?.success()?;
         let text = String::from_utf8_lossy(&found.stdout);
         Ok(tokens(&text, &ctx.source)
             .into_iter()
@@ -198,18 +198,18 @@ fn explain(made: &Output) -> Error {
     }
 }
 
-/// The tokens of this source among command lines with a word per line: a marker, then the source.
-fn tokens<'a>(words: &'a str, source: &str) -> Vec<&'a str> {
-    let mut tokens: Vec<&str> = Vec::new();
-    let mut words = words.lines().peekable();
-    while let Some(word) = words.next() {
-        if let Some(token) = word.strip_prefix("runner-chroot:")
-            && words.peek() == Some(&source)
-            && !tokens.contains(&token)
-        {
-            tokens.push(token);
-        }
-    }
+/// The tokens of this source among what `list.sh` printed: a marker, the source, the books.
+fn tokens<'a>(printed: &'a str, source: &str) -> Vec<&'a str> {
+    let lines: Vec<&str> = printed.lines().collect();
+    let books = lines.first().copied().unwrap_or_default();
+    let mut tokens: Vec<&str> = lines
+        .windows(3)
+        .filter(|words| words[1] == source && words[2] == books)
+        .filter_map(|words| words[0].strip_prefix("runner-chroot:"))
+        .collect();
+    // The process that waits for process 1 has its words too.
+    tokens.sort_unstable();
+    tokens.dedup();
     tokens
 }
 
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn only_this_sources_tokens_are_listed_and_each_once() {
-        let words = "unshare\n--\nsh\ninit\nrunner-chroot:aa\nbox\nbox-0\nkeep\nsh\ninit\nrunner-chroot:aa\nbox\nsh\nrunner-chroot:bb\nother\nbox\nrunner-chroot:cc";
+        let words = "/me\nunshare\n--\nsh\ninit\nrunner-chroot:aa\nbox\n/me\nbox-0\nsh\ninit\nrunner-chroot:aa\nbox\n/me\nsh\nrunner-chroot:bb\nother\n/me\nrunner-chroot:cc\nbox\n/you\nrunner-chroot:dd";
         assert_eq!(tokens(words, "box"), ["aa"]);
         assert_eq!(tokens(words, "other"), ["bb"]);
     }

@@ -46,7 +46,7 @@ printf '%s\n' "$init" >init
 case $network in keep) new= ;; *) new=--net ;; esac
 {
   setsid unshare --mount --propagation slave --uts --ipc --pid --fork $new -- \
-    sh init "$0" "$source" "$name" "$network" </dev/null 2>log &
+    sh init "$0" "$source" "$(books)" "$name" "$network" </dev/null 2>log &
 } | {
   # The end of file comes when all of it has died.
   read -r answer || :

@@ -108,6 +108,8 @@ impl Provider for Container {
         match status {
             // The engine's own codes, which a command may use too.
             ExitStatus::Code(125 | 126 | 127 | 255) => verdict(ctx, &made, &command.id, status),
+            // What a shell says of a signal, an engine does too.
+            ExitStatus::Code(code @ 129..=159) => Ok(ExitStatus::Signal(code - 128)),
             status => Ok(status),
         }
     }
