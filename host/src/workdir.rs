@@ -66,8 +66,8 @@ fn empty(
     depth: usize,
     moved: &mut u32,
 ) -> rustix::io::Result<()> {
-    let mut entries = Dir::read_from(directory)?;
-    while let Some(entry) = entries.next() {
+    let entries = Dir::read_from(directory)?;
+    for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
         if matches!(name.to_bytes(), b"." | b"..") {

@@ -298,7 +298,7 @@ impl<'a> Attempt<'a> {
             .iter()
             .any(|source| !self.tried.contains(&source.source));
         match self.failure.take() {
-            Some(error) if !others && !(self.wait != Wait::No && passing(&error)) => Err(error),
+            Some(error) if !others && (self.wait == Wait::No || !passing(&error)) => Err(error),
             failure => {
                 self.failure = failure;
                 Ok(())
