@@ -15,3 +15,4 @@ mod quickstart;
 mod smoke;
 mod testr;
 mod tidy;
+mod words;

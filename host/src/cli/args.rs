@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
-    acquire, commands as list, completions, config, cp, debug, discard, exec, help, log, plugin,
-    release, run, source, status,
+    acquire, completions, config, cp, debug, discard, exec, help, list, log, plugin, release, run,
+    source, status,
 };
 use super::values;
 use crate::config::SourceArgument;

@@ -1,6 +1,7 @@
 //! What every verb gets: the streams, the global options, the program, and a runtime when it needs one.
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -11,6 +12,9 @@ use super::grant_dialog::{Always, Dialog};
 use crate::app::{App, Consent};
 use crate::config::SourceArgument;
 use crate::engine::{Draw, Engine, Wait};
+
+/// How long what was interrupted may take to tidy up. A thread that waits for somebody else's bytes never ends.
+const TIDYING: Duration = Duration::from_secs(10);
 
 /// What every verb gets.
 pub(super) struct Context {
@@ -55,9 +59,18 @@ impl Context {
     {
         let runtime = runtime()?;
         let result = runtime.block_on(future);
-        // Threads that still read a stream must not hold up the exit.
-        runtime.shutdown_background();
-        Ok(result?)
+        let result = result.map_err(Failure::from);
+        if result
+            .as_ref()
+            .is_err_and(|failure| failure.signal.is_some())
+        {
+            // Those who work on files take back what they began.
+            runtime.shutdown_timeout(TIDYING);
+        } else {
+            // Threads that still read a stream must not hold up the exit.
+            runtime.shutdown_background();
+        }
+        result
     }
 }
 

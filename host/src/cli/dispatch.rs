@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use super::args::{Cli, Verb};
 use super::commands::{
-    acquire, commands, completions, config, cp, debug, discard, exec, help, log, plugin, release,
-    run, source, status,
+    acquire, completions, config, cp, debug, discard, exec, help, list, log, plugin, release, run,
+    source, status,
 };
 use super::console::Console;
 use super::context::Context;
 use super::error::{Failure, Outcome};
-use super::{exit_code, trace, usage};
+use super::{exit_code, signals, trace, usage};
 use crate::app::{App, Environment};
 
 /// The whole program.
@@ -30,6 +30,9 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             console.fail(&failure);
+            if let Some(number) = failure.signal {
+                signals::die_of(number);
+            }
             ExitCode::from(failure.code)
         }
     }
@@ -61,7 +64,7 @@ fn carry_out(cli: Cli) -> (Outcome, Console) {
         // What needs nothing of the program, and works even where its surroundings are broken.
         None => help::run(&help::Help { topic: Vec::new() }, &console),
         Some(Verb::Help(args)) => help::run(&args, &console),
-        Some(Verb::Commands(_)) => commands::run(&console),
+        Some(Verb::Commands(_)) => list::run(&console),
         Some(Verb::Completions(args)) => completions::run(&args, &console),
         // These answer for a command: their own failures have a code and a way of their own.
         Some(Verb::Run(args)) => run::run(args, || prepare(globals.verbose)),

@@ -24,8 +24,11 @@ pub(super) fn answer(
     status_fd: Option<i32>,
     body: impl FnOnce() -> Result<ExitStatus, Failure>,
 ) -> Outcome {
+    // Also where a signal came before the command: the caller waits for a command's end, and learns that there is none.
     let ours = |failure| Failure {
         code: exit_code::RUNNER_FAILED,
+        silent: false,
+        signal: None,
         ..failure
     };
     let mut status_fd = status_fd.map(StatusFd::claim).transpose().map_err(ours)?;

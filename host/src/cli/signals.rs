@@ -59,10 +59,11 @@ pub(super) fn die_of(number: u8) {
     let _unknown_number = emulate_default_handler(i32::from(number));
 }
 
-/// The failure of a verb that a signal ended.
+/// The failure of a verb that a signal ended. Who sent the signal knows, so it is not told, except for a command.
 pub(super) fn interrupted(arrived: Arrived) -> Failure {
     Failure {
         signal: Some(arrived.number),
+        silent: true,
         ..Failure::new(
             FailureKind::Interrupted.word(),
             format!("interrupted by signal {}", arrived.number),

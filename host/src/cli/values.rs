@@ -1,14 +1,12 @@
 //! Turns the words of the command line into values, once: nothing behind this sees raw text.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use runner_core::id::InstanceName;
 
 use crate::config::{SourceArgument, parse_option};
-use crate::engine::Endpoint;
 
 /// `KEY=VALUE` of `--env`: the name is text, the value any bytes.
 pub(super) type Variable = (String, Vec<u8>);
@@ -92,46 +90,6 @@ fn digits(text: &str) -> Result<u64, ()> {
     text.parse().map_err(|_| ())
 }
 
-/// The parser of one side of `cp`.
-pub(super) fn endpoint() -> impl TypedValueParser<Value = Endpoint> {
-    OsStringValueParser::new().try_map(|text: OsString| parse_endpoint(&text))
-}
-
-/// `-`, `ID:PATH`, or a local path. What stands before the first colon is an instance unless it has a slash.
-pub(super) fn parse_endpoint(text: &OsStr) -> Result<Endpoint, &'static str> {
-    let bytes = text.as_bytes();
-    if bytes.is_empty() {
-        return Err("a path must not be empty");
-    }
-    if bytes == b"-" {
-        return Ok(Endpoint::Stream);
-    }
-    let colon = bytes.iter().position(|byte| *byte == b':');
-    let Some((name, path)) = colon.map(|at| (&bytes[..at], &bytes[at + 1..])) else {
-        return Ok(Endpoint::Local(text.into()));
-    };
-    if name.contains(&b'/') {
-        return Ok(Endpoint::Local(text.into()));
-    }
-    if name.is_empty() {
-        return Err("an instance must stand before the `:`; a local path is written `./:x`");
-    }
-    let name = str::from_utf8(name).map_err(|_| {
-        "what stands before the `:` is no instance; a local path with a colon is written `./a:b`"
-    })?;
-    if path.contains(&0) {
-        return Err("a path must not contain a NUL byte");
-    }
-    Ok(Endpoint::Remote {
-        instance: InstanceName::typed(name),
-        path: if path.is_empty() {
-            b".".to_vec()
-        } else {
-            path.to_vec()
-        },
-    })
-}
-
 /// The words of a command, as bytes.
 pub(super) fn argv(words: &[OsString]) -> Vec<Vec<u8>> {
     words.iter().map(|word| word.clone().into_vec()).collect()
@@ -179,39 +137,5 @@ mod tests {
         for text in ["0", "-1", "x", "", "4294967296"] {
             assert!(count(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn endpoints() {
-        let remote = |name: &str, path: &[u8]| {
-            format!(
-                "{:?}",
-                Endpoint::Remote {
-                    instance: InstanceName::typed(name),
-                    path: path.to_vec()
-                }
-            )
-        };
-        let local = |path: &str| format!("{:?}", Endpoint::Local(path.into()));
-        for (text, wanted) in [
-            ("web-1:/etc/hosts", remote("web-1", b"/etc/hosts")),
-            ("web-1:a:b", remote("web-1", b"a:b")),
-            ("web-1:", remote("web-1", b".")),
-            ("./a:b", local("./a:b")),
-            ("/a:b", local("/a:b")),
-            ("plain", local("plain")),
-            ("./-", local("./-")),
-            ("-", "Stream".to_owned()),
-        ] {
-            let parsed = parse_endpoint(OsStr::new(text)).unwrap();
-            assert_eq!(format!("{parsed:?}"), wanted, "{text}");
-        }
-        assert!(parse_endpoint(OsStr::new("")).is_err());
-        assert!(parse_endpoint(OsStr::new(":x")).is_err());
-        assert!(parse_endpoint(OsStr::from_bytes(b"\xff:x")).is_err());
-        let odd = OsStr::from_bytes(b"web-1:/\xff\n");
-        assert!(
-            matches!(parse_endpoint(odd), Ok(Endpoint::Remote { path, .. }) if path == b"/\xff\n")
-        );
     }
 }

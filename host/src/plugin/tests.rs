@@ -284,12 +284,11 @@ fn what_can_never_fit_is_not_loaded() {
     let component = host
         .inspect(&Locator::Name("local".to_owned()))
         .expect("embedded");
-    let small: [(&str, fn(&mut Limits)); 2] = [
-        ("limits.memory", |limits| limits.memory = 64 << 10),
-        ("limits.tables", |limits| limits.tables = 1),
-    ];
-    for (limit, shrink) in small {
-        let binding = binding(&component, |binding| shrink(&mut binding.limits));
+    for limit in ["limits.memory", "limits.tables"] {
+        let binding = binding(&component, |binding| match limit {
+            "limits.memory" => binding.limits.memory = 64 << 10,
+            _ => binding.limits.tables = 1,
+        });
         let Err(error) = host.provider(&component.reference, binding) else {
             panic!("{limit} was not looked at");
         };

@@ -40,15 +40,7 @@ pub(crate) fn run(args: Acquire, context: &Context) -> Outcome {
     let engine = context.engine()?;
     context.block_on(async {
         let mut signals = Signals::ending()?;
-        let acquired = match interruptible(engine, &draw, args.count, &mut signals).await {
-            Ok(acquired) => acquired,
-            Err(failure) => {
-                if let Some(number) = failure.signal {
-                    signals::die_of(number);
-                }
-                return Err(failure);
-            }
-        };
+        let acquired = interruptible(engine, &draw, args.count, &mut signals).await?;
         let names = acquired.names();
         let told = if context.console.json {
             let mut names: Vec<&str> = names.iter().map(InstanceName::as_str).collect();

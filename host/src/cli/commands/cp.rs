@@ -73,22 +73,14 @@ pub(crate) fn run(args: Cp, context: &Context) -> Outcome {
         let mut signals = Signals::ending()?;
         tokio::select! {
             copied = engine.copy(&sources, &destination, preserve, progress) => Ok(copied?),
+            // Those who began files take them back when they see that nothing more comes.
             arrived = signals.next() => Err(signals::interrupted(arrived)),
         }
     });
     if let Some(bar) = bar {
         bar.finish();
     }
-    let copied = match copied {
-        Ok(copied) => copied,
-        Err(failure) => {
-            if let Some(number) = failure.signal {
-                context.console.fail(&failure);
-                signals::die_of(number);
-            }
-            return Err(failure);
-        }
-    };
+    let copied = copied?;
     for warning in &copied.warnings {
         context.console.warning(warning);
     }
@@ -135,7 +127,7 @@ mod tests {
     fn which_side_a_text_means() {
         let of = |text: &str| endpoint(OsStr::new(text));
         assert!(matches!(of("-"), Ok(Endpoint::Stream)));
-        assert!(matches!(of("a/b:c"), Ok(Endpoint::Local(path)) if path == PathBuf::from("a/b:c")));
+        assert!(matches!(of("a/b:c"), Ok(Endpoint::Local(path)) if path == *"a/b:c"));
         assert!(matches!(of("./a:b"), Ok(Endpoint::Local(_))));
         assert!(matches!(of("file"), Ok(Endpoint::Local(_))));
         let Ok(Endpoint::Remote { instance, path }) = of("web-0:/tmp/a:b") else {

@@ -1,7 +1,6 @@
 //! One file per verb: its arguments, whose comments are its manual, and what it does.
 
 pub(super) mod acquire;
-pub(super) mod commands;
 pub(super) mod completions;
 pub(super) mod config;
 pub(super) mod cp;
@@ -9,6 +8,7 @@ pub(super) mod debug;
 pub(super) mod discard;
 pub(super) mod exec;
 pub(super) mod help;
+pub(super) mod list;
 pub(super) mod log;
 pub(super) mod plugin;
 pub(super) mod release;

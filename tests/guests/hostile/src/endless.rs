@@ -13,7 +13,10 @@ pub(crate) fn run(mode: &str, config: &Config) {
         "loop" => busy(),
         "panic" => panic!("a panic of the guest \u{1b}[31mwith colour"),
         "abort" => std::process::abort(),
-        #[expect(clippy::exit, reason = "ending in the middle of a call is the misbehaviour")]
+        #[expect(
+            clippy::exit,
+            reason = "ending in the middle of a call is the misbehaviour"
+        )]
         "exit" => std::process::exit(7),
         "sleep" => loop {
             std::thread::sleep(std::time::Duration::from_secs(3600));
