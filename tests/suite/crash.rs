@@ -116,8 +116,9 @@ fn points() -> Vec<String> {
 /// What is done to the world until the process dies, and what must hold before the one more command.
 type Scenario = fn(&World, &str, u32) -> bool;
 
-const SCENARIOS: [(&str, &str, Scenario); 8] = [
+const SCENARIOS: [(&str, &str, Scenario); 9] = [
     ("acquire", "", acquire),
+    ("acquire that waits", "", acquire_waits),
     ("acquire a kept one", "reserve = 1\n", acquire_kept),
     ("acquire that fails", "", acquire_fails),
     ("run", "", run),
@@ -160,6 +161,19 @@ fn acquire(world: &World, point: &str, pass: u32) -> bool {
         want.extend(outcome.words());
     }
     assert_eq!(leased, want, "after `{point}`: {outcome}");
+    true
+}
+
+fn acquire_waits(world: &World, point: &str, pass: u32) -> bool {
+    // Whoever died while it waited stands in nobody's way.
+    let ids = world.env.acquire_many("fake", 3);
+    // A short wait: at the points that it does not pass it must come to an end.
+    let args = ["acquire", "-s", "fake", "2", "--wait=50ms"];
+    if world.dies(point, pass, &args).is_none() {
+        return false;
+    }
+    world.env.runner(["release", &ids[0]]).run().ok();
+    world.env.acquire("fake");
     true
 }
 
@@ -263,6 +277,11 @@ fn repair(world: &World, point: &str, pass: u32) -> bool {
 #[test]
 fn killed_while_acquiring() {
     at_every_point("acquire");
+}
+
+#[test]
+fn killed_while_waiting_for_room() {
+    at_every_point("acquire that waits");
 }
 
 #[test]

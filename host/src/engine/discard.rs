@@ -224,7 +224,8 @@ impl Engine {
 async fn confirm(provider: &dyn Provider, mut doomed: Doomed) -> crate::provider::Result<()> {
     let lists = doomed.handle.is_none() && provider.optional().inventory;
     if lists {
-        doomed.handle = find(provider, &doomed).await?;
+        // The token alone must do where the list is broken; whether it did is asked again below.
+        doomed.handle = find(provider, &doomed).await.ok().flatten();
     }
     match provider.discard(&doomed).await {
         Ok(()) => {}

@@ -15,11 +15,17 @@ pub(crate) fn about_allocated(mode: &str, request: &Request) -> Allocated {
         "handle-control" => Allocated::new(format!("h{FORGERY}")),
         "handle-same" => Allocated::new("the same for everybody"),
         "answer-huge" => Allocated::new("a".repeat(64 << 20)),
-        "attributes-many" => (0..100_000_u32).fold(honest, |answer, number| {
-            answer.attribute(format!("key {number}"), "v".repeat(200))
-        }),
-        "attribute-huge" => honest.attribute("key", "v".repeat(1 << 20)),
-        "attribute-forged" => honest.attribute(FORGERY, FORGERY),
+        // Not through the SDK, which cuts what is too long.
+        "attributes-many" => with(
+            honest,
+            (0..33).map(|number| (format!("key {number}"), "v".into())),
+        ),
+        "attributes-flood" => with(
+            honest,
+            (0..100_000).map(|number| (format!("key {number}"), "v".repeat(200))),
+        ),
+        "attribute-huge" => with(honest, [("key".into(), "v".repeat(20_000))]),
+        "attribute-forged" => with(honest, [(FORGERY.into(), FORGERY.into())]),
         // An option of ssh's where a host is expected, and a host nobody granted.
         "access-option" => {
             honest.by_ssh(target("-oProxyCommand=touch /tmp/runner-hostile-escaped"))
@@ -55,6 +61,14 @@ pub(crate) fn about_list(mode: &str, target: &str, mut found: Vec<Entry>) -> Vec
         _ => {}
     }
     found
+}
+
+fn with(
+    mut answer: Allocated,
+    attributes: impl IntoIterator<Item = (String, String)>,
+) -> Allocated {
+    answer.attributes.extend(attributes);
+    answer
 }
 
 fn target(host: &str) -> SshTarget {
