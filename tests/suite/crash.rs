@@ -168,7 +168,7 @@ fn acquire_waits(world: &World, point: &str, pass: u32) -> bool {
     // Whoever died while it waited stands in nobody's way.
     let ids = world.env.acquire_many("fake", 3);
     // A short wait: at the points that it does not pass it must come to an end.
-    let args = ["acquire", "-s", "fake", "2", "--wait=50ms"];
+    let args = ["acquire", "-s", "fake", "2", "--wait=1s"];
     if world.dies(point, pass, &args).is_none() {
         return false;
     }

@@ -146,6 +146,9 @@ impl<'a> Attempt<'a> {
                     }
                 }
                 Round::Refused(refusal) => {
+                    if self.bury_dead_tickets()? {
+                        continue;
+                    }
                     if self.wait == Wait::No || refusal.never {
                         return Err(self.refused(&refusal));
                     }
@@ -340,7 +343,6 @@ impl<'a> Attempt<'a> {
             error.message = format!("waited in vain: {}", error.message);
             return Err(error);
         }
-        self.bury_dead_tickets()?;
         let left = self
             .deadline
             .map_or(Duration::MAX, |deadline| deadline - Instant::now());
@@ -364,9 +366,10 @@ impl<'a> Attempt<'a> {
         self.engine.repair().await.map(drop)
     }
 
-    /// A process that died while it waited must not hold up those behind it.
-    fn bury_dead_tickets(&self) -> Result<()> {
+    /// A process that died while it waited must not hold up those behind it. `true`: there was one.
+    fn bury_dead_tickets(&self) -> Result<bool> {
         let store = self.engine.store();
+        let mut buried = false;
         for source in &self.draw.sources {
             let tickets = store.read(|tx| tx.tickets_for(&source.source))?;
             let ahead = tickets
@@ -375,9 +378,10 @@ impl<'a> Attempt<'a> {
             for ticket in ahead.filter(|ticket| !store.workers().is_alive(&ticket.worker)) {
                 store
                     .write::<_, StoreError>(Durability::Process, |tx| tx.close_ticket(ticket.id))?;
+                buried = true;
             }
         }
-        Ok(())
+        Ok(buried)
     }
 
     fn close_ticket(&mut self) -> Result<()> {
