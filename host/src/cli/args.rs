@@ -32,8 +32,10 @@ Examples:
   runner release $id            give it back
   runner exec -- make test      all of it in one
 
-Exit codes: 0 it worked, 1 unknown command or wrong arguments, 2 bad option or value, 3 the operation failed;
-`run` and `exec`: the command's own, 128+N for signal N, 125 if runner itself failed. See `runner help exit-codes`."
+Exit codes:
+  0 it worked, 1 unknown command or wrong arguments, 2 bad option or value, 3 it failed;
+  `run` and `exec`: the command's own, 128+N for signal N, 125 if runner itself failed.
+  `runner help exit-codes` has them all."
 )]
 pub(super) struct Cli {
     #[command(flatten)]

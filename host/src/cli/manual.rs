@@ -30,7 +30,10 @@ fn push(out: &mut String, command: &mut Command, path: &str) {
         out.push('\n');
     }
     out.push_str("```\n");
-    for verb in command.get_subcommands_mut() {
+    for verb in command
+        .get_subcommands_mut()
+        .filter(|verb| !verb.is_hide_set())
+    {
         let path = format!("{path} {}", verb.get_name());
         push(out, verb, &path);
     }

@@ -17,6 +17,7 @@ fn table() -> String {
     let cli = Cli::command();
     let mut rows: Vec<(String, String)> = cli
         .get_subcommands()
+        .filter(|verb| !verb.is_hide_set())
         .map(|verb| {
             let about = verb.get_about().map(ToString::to_string);
             (verb.get_name().to_owned(), about.unwrap_or_default())
