@@ -5,7 +5,7 @@ use std::fs::File;
 use rustix::io::Errno;
 
 use super::format::{ArchiveWriter, Body, Extent, Fault, Outlet};
-use super::limits::MAX_EXTENTS;
+use super::limits::{MAX_EXTENTS, PIECE};
 use super::progress::Progress;
 
 /// Tars read sparse data block by block, so ranges begin and end at one.
@@ -90,7 +90,6 @@ pub(super) fn send_zeros<O: Outlet>(
     mut count: u64,
     progress: &dyn Progress,
 ) -> Result<(), Fault> {
-    const PIECE: u64 = 8 * 1024 * 1024;
     while count > 0 {
         let some = count.min(PIECE);
         archive.contents(&Body::Zeros(some)).map_err(Fault::Write)?;

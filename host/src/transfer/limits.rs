@@ -26,14 +26,20 @@ pub(super) const MAX_TRAILER: u64 = 64 * 1024 * 1024;
 pub(super) const MAX_FILE: u64 = i64::MAX as u64;
 
 /// The archive buffer, both ways: large enough that system calls do not count, small enough for the processor's cache.
-pub(super) const BUFFER: usize = 512 * 1024;
+pub(super) const BUFFER: usize = 256 * 1024;
 
 /// How much of a file is looked at and written in one go when it is unpacked.
-pub(super) const CHUNK: usize = 256 * 1024;
+pub(super) const CHUNK: usize = 128 * 1024;
 
 /// The capacity asked of pipes. The default of 64 KiB makes both sides switch four times as often; what
 /// `/proc/sys/fs/pipe-max-size` allows everybody is 1 MiB.
 pub(super) const PIPE: usize = 1024 * 1024;
+
+/// Contents from this size on are moved by the kernel where that goes; below, one copy costs less than emptying the buffer.
+pub(super) const SPLICE_FROM: u64 = 128 * 1024;
+
+/// How much is moved in one go, so that progress can be told.
+pub(super) const PIECE: u64 = 8 * 1024 * 1024;
 
 /// Zeros become holes in blocks of this size: smaller ones would fragment a file for little.
 pub(super) const HOLE: usize = 16 * 1024;

@@ -21,7 +21,8 @@ impl Preserve {
 pub enum Receiver {
     /// Any: holes are sent as zeros. Directories come twice, at first open and without a time, because busybox gives them
     /// their mode and time at once, before what is in them. (It makes hard links last of all, so directories with those
-    /// have the time of the copy there; and it keeps no times of symbolic links.)
+    /// have the time of the copy there; it keeps no times of symbolic links; and an ordinary user's directories stay open
+    /// for their owner.)
     #[default]
     Any,
     /// GNU tar, which takes sparse files and gives directories their mode and time at the end.

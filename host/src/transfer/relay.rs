@@ -212,6 +212,12 @@ impl<O: Outlet> Relay<'_, O> {
             end = extent.offset + extent.length;
             let mut left = extent.length;
             while left > 0 {
+                let moved = self.out.contents_from(reader, left);
+                if let Some(moved) = moved.map_err(TransferError::Send)? {
+                    left -= moved;
+                    self.progress.advance(moved);
+                    continue;
+                }
                 let most = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
                 let bytes = reader.contents(most)?;
                 self.out

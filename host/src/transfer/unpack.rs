@@ -67,16 +67,17 @@ pub fn unpack(
 ) -> Result<Unpacked, TransferError> {
     widen(archive.descriptor());
     let staging = Staging::create(destination.directory(), destination.directory_path())?;
-    let root = staging
-        .directory()
-        .try_clone_to_owned()
-        .map_err(|error| TransferError::local("open", staging.path(), error))?;
+    let again = || {
+        let root = staging.directory().try_clone_to_owned();
+        root.map_err(|error| TransferError::local("open", staging.path(), error))
+    };
     let mut reader = ArchiveReader::new(archive);
     let mut unpacker = Unpacker {
         top,
         preserve,
         progress,
-        way: Descent::new(root),
+        root: again()?,
+        way: Descent::new(again()?),
         summary: Summary::default(),
     };
     while let Some(entry) = reader.next()? {
@@ -103,6 +104,9 @@ impl Unpacked {
     }
 }
 
+/// A hard link between its making and its place, beside `data`.
+const LINK: &[u8] = b"link";
+
 /// What a directory gets when the walk leaves it.
 #[derive(Clone, Copy, Debug)]
 struct Attributes {
@@ -123,6 +127,8 @@ struct Unpacker<'a> {
     top: &'a Top,
     preserve: Preserve,
     progress: &'a dyn Progress,
+    /// Where the way begins.
+    root: OwnedFd,
     way: Descent<Attributes>,
     summary: Summary,
 }
@@ -356,16 +362,27 @@ impl Unpacker<'_> {
             Ok(Some(_)) => {}
             Err(error) => return Err(failed("look at", &entry.link, error)),
         }
-        let target_at = self
-            .way
-            .here()
-            .try_clone_to_owned()
-            .map_err(|error| failed("link", &entry.path, error))?;
+        // In two steps, because both directories may be closed as soon as the walk has left them. To the link itself,
+        // should the target be one.
+        let cannot = |error| failed("link", &entry.path, error);
+        rustix::fs::linkat(
+            self.way.here(),
+            target_name,
+            &self.root,
+            LINK,
+            AtFlags::empty(),
+        )
+        .map_err(cannot)?;
         self.go_to(parents, &entry.path)?;
-        // To the link itself, should the target be one.
-        self.create(name, entry, |at| {
-            rustix::fs::linkat(&target_at, target_name, at, name, AtFlags::empty())
-        })
+        match rustix::fs::renameat(&self.root, LINK, self.way.here(), name) {
+            // It stays when both are names of one file already.
+            Ok(()) => match rustix::fs::unlinkat(&self.root, LINK, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => Ok(()),
+                Err(error) => Err(cannot(error)),
+            },
+            Err(Errno::ISDIR) => Err(TransferError::refused(&entry.path, Refusal::Twice)),
+            Err(error) => Err(cannot(error)),
+        }
     }
 
     /// Makes something that is not a directory. The later of two entries with one name wins, as in every tar.

@@ -40,7 +40,7 @@ pub(super) struct Input<R> {
     offset: u64,
 }
 
-impl<R: Read> Input<R> {
+impl<R: Inlet> Input<R> {
     pub(super) fn new(stream: R) -> Self {
         Self {
             stream,
@@ -97,6 +97,43 @@ impl<R: Read> Input<R> {
         self.start += got;
         self.offset += got as u64;
         Ok(&self.buffer[from..from + got])
+    }
+
+    /// Lets the kernel move the next bytes, up to `most`, from the stream to a descriptor. None: that does not go, or there are bytes in
+    /// the buffer that have to go first. (Into a file this is not faster than reading and writing, and zeros would not be seen.)
+    #[cfg(target_os = "linux")]
+    pub(super) fn splice(
+        &mut self,
+        to: BorrowedFd<'_>,
+        most: usize,
+    ) -> std::io::Result<Option<usize>> {
+        use rustix::io::Errno;
+        use rustix::pipe::{SpliceFlags, splice};
+
+        if self.start < self.end {
+            return Ok(None);
+        }
+        let Some(from) = self.stream.descriptor() else {
+            return Ok(None);
+        };
+        let flags = SpliceFlags::MOVE | SpliceFlags::MORE;
+        loop {
+            match splice(from, None, to, None, most, flags) {
+                Ok(moved) => {
+                    self.offset += moved as u64;
+                    return Ok(Some(moved));
+                }
+                Err(Errno::INTR) => {}
+                // Neither of them is a pipe.
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn splice(&mut self, _: BorrowedFd<'_>, _: usize) -> std::io::Result<Option<usize>> {
+        Ok(None)
     }
 
     /// The next block; none at the end of the stream.

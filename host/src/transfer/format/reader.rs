@@ -1,13 +1,15 @@
 //! Reads an archive entry by entry, with the contents in between.
 
-use std::io::Read;
+use std::os::fd::BorrowedFd;
 
 use super::block::{self, BLOCK, Block, GNU_MAGIC, POSIX_MAGIC, field};
-use super::input::Input;
+use super::input::{Inlet, Input};
 use super::pax::{self, Records};
 use super::{Entry, Kind, Time, sparse};
 use crate::transfer::error::TransferError;
-use crate::transfer::limits::{MAX_EXTENSION, MAX_EXTENSIONS, MAX_FILE, MAX_TRAILER};
+use crate::transfer::limits::{
+    MAX_EXTENSION, MAX_EXTENSIONS, MAX_FILE, MAX_TRAILER, PIECE, SPLICE_FROM,
+};
 use crate::transfer::name::shown;
 
 /// A tar archive on a stream. Nothing that it says is trusted further than its own bytes go.
@@ -21,7 +23,7 @@ pub(in crate::transfer) struct ArchiveReader<R> {
     present: Option<Vec<u8>>,
 }
 
-impl<R: Read> ArchiveReader<R> {
+impl<R: Inlet> ArchiveReader<R> {
     pub(in crate::transfer) fn new(stream: R) -> Self {
         Self {
             input: Input::new(stream),
@@ -84,6 +86,24 @@ impl<R: Read> ArchiveReader<R> {
             }),
             Err(error) => Err(error),
         }
+    }
+
+    /// Moves the next of the present entry's stored bytes, up to `most`, to a descriptor, without looking at them. None: it has
+    /// to be done with `contents`. Errors are those of the descriptor.
+    pub(in crate::transfer) fn splice(
+        &mut self,
+        to: BorrowedFd<'_>,
+        most: u64,
+    ) -> std::io::Result<Option<u64>> {
+        let most = self.remaining.min(most);
+        if most < SPLICE_FROM {
+            return Ok(None);
+        }
+        let most = usize::try_from(most.min(PIECE)).unwrap_or(usize::MAX);
+        // At the end of the stream, `contents` says what is wrong.
+        let moved = self.input.splice(to, most)?.unwrap_or(0) as u64;
+        self.remaining -= moved;
+        Ok((moved > 0).then_some(moved))
     }
 
     fn finish(&mut self) -> Result<Option<Entry>, TransferError> {

@@ -1,11 +1,9 @@
 //! Maps of sparse files: the old GNU form in header blocks, the PAX 1.0 form before the data, and the check that every
 //! map has to pass.
 
-use std::io::Read;
-
 use super::Extent;
 use super::block::{self, BLOCK, Block, field};
-use super::input::Input;
+use super::input::{Inlet, Input};
 use super::pax;
 use crate::transfer::error::TransferError;
 use crate::transfer::limits::{MAX_EXTENTS, MAX_FILE};
@@ -13,7 +11,7 @@ use crate::transfer::limits::{MAX_EXTENTS, MAX_FILE};
 const TOO_MANY: &str = "a sparse map has too many ranges";
 
 /// The map in a GNU header of type `S` and in the blocks that continue it.
-pub(super) fn read_old<R: Read>(
+pub(super) fn read_old<R: Inlet>(
     header: &Block,
     input: &mut Input<R>,
 ) -> Result<Vec<Extent>, TransferError> {
@@ -28,7 +26,7 @@ pub(super) fn read_old<R: Read>(
     Ok(extents)
 }
 
-fn collect<R: Read>(
+fn collect<R: Inlet>(
     pairs: &[u8],
     extents: &mut Vec<Extent>,
     input: &Input<R>,
@@ -55,7 +53,7 @@ fn collect<R: Read>(
 }
 
 /// The map of PAX 1.0: decimal numbers, one a line, padded to whole blocks. Answers how many bytes it took.
-pub(super) fn read_in_body<R: Read>(
+pub(super) fn read_in_body<R: Inlet>(
     input: &mut Input<R>,
     stored: u64,
 ) -> Result<(Vec<Extent>, u64), TransferError> {

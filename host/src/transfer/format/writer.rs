@@ -6,8 +6,10 @@ use std::io::{self, PipeWriter, Write};
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use super::block::{self, BLOCK, Block, field};
+use super::input::Inlet;
+use super::reader::ArchiveReader;
 use super::{Entry, Kind, pax, sparse};
-use crate::transfer::limits::BUFFER;
+use crate::transfer::limits::{BUFFER, PIECE, SPLICE_FROM};
 
 /// Where an archive goes. With a descriptor, contents of files are moved by the kernel.
 pub trait Outlet: Write {
@@ -150,6 +152,27 @@ impl<O: Outlet> ArchiveWriter<O> {
         Ok(got)
     }
 
+    /// Up to `most` bytes of contents straight from an archive. None: they have to be passed by hand.
+    pub(in crate::transfer) fn contents_from<R: Inlet>(
+        &mut self,
+        archive: &mut ArchiveReader<R>,
+        most: u64,
+    ) -> io::Result<Option<u64>> {
+        if most < SPLICE_FROM || self.out.descriptor().is_none() {
+            return Ok(None);
+        }
+        self.flush()?;
+        let Some(out) = self.out.descriptor() else {
+            return Ok(None);
+        };
+        let Some(moved) = archive.splice(out, most)? else {
+            return Ok(None);
+        };
+        self.remaining -= moved;
+        self.pad_when_complete()?;
+        Ok(Some(moved))
+    }
+
     fn copy_some(&mut self, file: &File, offset: u64, length: u64) -> Result<u64, Fault> {
         if length >= SPLICE_FROM && self.out.descriptor().is_some() {
             self.flush().map_err(Fault::Write)?;
@@ -242,16 +265,12 @@ pub(in crate::transfer) enum Fault {
     Write(io::Error),
 }
 
-/// Below this, one read into the buffer is cheaper than flushing it.
-const SPLICE_FROM: u64 = 128 * 1024;
-
 /// Lets the kernel move file contents to a descriptor, in pieces that leave room for progress. None: it cannot, for this
 /// pair.
 #[cfg(target_os = "linux")]
 fn send(file: &File, offset: u64, length: u64, out: BorrowedFd<'_>) -> Result<Option<u64>, Fault> {
     use rustix::io::Errno;
 
-    const PIECE: u64 = 8 * 1024 * 1024;
     let mut at = offset;
     let some = usize::try_from(length.min(PIECE)).unwrap_or(usize::MAX);
     loop {

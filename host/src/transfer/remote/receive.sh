@@ -180,7 +180,7 @@ archive)
     make_tmp
     if [ -n "$gnu" ]; then
         echo ready gnu
-        set -- -b 512
+        set -- -b 512 --warning=no-timestamp
     else
         echo ready other
         set --
@@ -190,7 +190,9 @@ archive)
     else
         set -- "$@" -o
     fi
-    (cd "$tmp" && exec tar -x -p "$@" -f -) || exit 99
+    # busybox as an ordinary user sets no modes, but makes everything with the right one when nothing is masked. Nobody
+    # else can look into the directory.
+    (cd "$tmp" && umask 0 && exec tar -x -p "$@" -f -) || exit 99
     commit
     ;;
 prepare)

@@ -293,6 +293,9 @@ impl Picture {
         if round {
             for node in left.values_mut().chain(right.values_mut()) {
                 node.nanoseconds = 0;
+                if node.contents == Contents::Directory && !is_root() {
+                    node.mode |= 0o700;
+                }
             }
             for nodes in [&mut left, &mut right] {
                 forget_times_of_links(nodes);

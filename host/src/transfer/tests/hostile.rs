@@ -339,6 +339,25 @@ fn hard_links_that_lead_out() {
         &["`a`"],
     );
     refused_everywhere(&Evil::new().hard_link(b"evil", b"").end(), &["no name"]);
+    refused(
+        &Evil::new()
+            .file(b"a", b"x")
+            .directory(b"d")
+            .hard_link(b"d", b"a")
+            .end(),
+        &["`d`", "second time"],
+    );
+    // The same link twice is nothing bad, and over another file it replaces that.
+    let around = tempfile::tempdir().unwrap();
+    let archive = Evil::new()
+        .file(b"a", b"x")
+        .file(b"b", b"y")
+        .hard_link(b"b", b"a")
+        .hard_link(b"b", b"a")
+        .end();
+    unpack_here(&archive, around.path()).unwrap();
+    assert_eq!(std::fs::read(around.path().join("b")).unwrap(), b"x");
+    assert_eq!(picture(around.path()).len(), 3);
 }
 
 #[test]
