@@ -70,7 +70,7 @@ impl<'a> Remote<'a> {
     ) -> Result<ExitStatus, TransportError> {
         let ended = self.attend(signals, session.wait()).await;
         match ended.map_err(|e| io_error(self.to, "waiting for a command", e))? {
-            Some(code) => Ok(ExitStatus::Code(low_byte(code))),
+            Some(code) => Ok(told(low_byte(code))),
             None => self.without_status().await,
         }
     }
@@ -106,7 +106,7 @@ impl<'a> Remote<'a> {
                 }
                 Err(TransportError::lost(target::shown(self.to), &said))
             }
-            ExitStatus::Code(code) => Ok(ExitStatus::Code(code)),
+            ExitStatus::Code(code) => Ok(told(code)),
             ExitStatus::Signal(signal) => Err(TransportError::Lost {
                 target: target::shown(self.to),
                 reason: format!("signal {signal} killed the ssh client"),
@@ -217,6 +217,15 @@ impl Drop for Log {
 
 fn low_byte(code: u32) -> u8 {
     code.to_be_bytes()[3]
+}
+
+/// The far shell says 128+N for a command that signal N killed. One that chose such a code itself looks the same, and
+/// comes out as the same code in the end.
+fn told(code: u8) -> ExitStatus {
+    match code {
+        129..=159 => ExitStatus::Signal(code - 128),
+        other => ExitStatus::Code(other),
+    }
 }
 
 /// By name, because the numbers of some differ between systems. Linux's numbers here.

@@ -497,7 +497,7 @@ async fn a_terminal_has_a_size_a_code_and_an_end() {
     assert_eq!(ended.unwrap(), ExitStatus::Code(255));
     assert_eq!(shown, "33 77\r\n", "and nothing of ssh's own");
     let (ended, shown) = run("kill -INT $$").await;
-    assert_eq!(ended.unwrap(), ExitStatus::Code(130), "{shown}");
+    assert_eq!(ended.unwrap(), ExitStatus::Signal(2), "{shown}");
     let killed = "kill -9 $(ps -o ppid= -p $PPID); sleep 10";
     let (ended, shown) = run(killed).await;
     assert!(
