@@ -6,6 +6,7 @@
 mod catalogue;
 mod consent;
 mod environment;
+mod grants;
 mod plugins;
 mod resolve;
 mod secrets;

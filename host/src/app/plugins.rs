@@ -7,7 +7,8 @@ use runner_core::id::{SourceName, Timestamp};
 use runner_core::policy::Policy;
 use serde::Serialize;
 
-use super::resolve::{locator, parse_capabilities};
+use super::grants::parse_capabilities;
+use super::resolve::locator;
 use super::{App, unloadable};
 use crate::config::{PluginPath, SourceArgument, SourceConfig, SourceKind};
 use crate::engine::{EngineError, FailureKind, Result};

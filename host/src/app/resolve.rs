@@ -8,7 +8,7 @@ use runner_core::policy::{Limit, Policy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::consent::{Answer, Consent, GrantAsk, Previous};
+use super::consent::Consent;
 use super::{App, unloadable};
 use crate::config::{
     ConfigError, HookConfig, PluginPath, Problem, SourceArgument, SourceConfig, SourceKind,
@@ -19,7 +19,6 @@ use crate::plugin::{
     Capabilities, Component, ComponentRef, ConfigProblem, Limits, LoadError, Locator, Maximum,
     digest_of,
 };
-use crate::store::{Durability, GrantRow, StoreError};
 
 /// What the engine keeps of a plugin without being able to read it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -311,99 +310,6 @@ impl App {
         })
     }
 
-    /// What the user granted, if it is enough; else the user is asked.
-    fn granted(
-        &self,
-        source: &SourceConfig,
-        component: &Component,
-        requested: &Capabilities,
-        argument: &str,
-        consent: &dyn Consent,
-    ) -> Result<Capabilities> {
-        let reference = &component.reference;
-        let known = self
-            .store()?
-            .read(|tx| tx.grant(&source.name, &reference.digest))?;
-        let revoked = known
-            .as_ref()
-            .is_some_and(|grant| grant.revoked_at.is_some());
-        let granted = match &known {
-            Some(grant) if !revoked => parse_capabilities(grant)?,
-            // The program's own components may do what their names promise, until that is taken back.
-            None if reference.embedded => return Ok(requested.clone()),
-            _ => Capabilities::default(),
-        };
-        let missing = requested.missing_from(&granted);
-        if missing.is_empty() {
-            return Ok(requested.clone());
-        }
-        let previous = match self
-            .store()?
-            .read(|tx| tx.grants(Some(&source.name)))?
-            .into_iter()
-            .find(|grant| grant.revoked_at.is_none() && grant.plugin == reference.name)
-        {
-            None => None,
-            Some(grant) => Some(Previous {
-                granted: parse_capabilities(&grant)?,
-                plugin: grant.plugin,
-                version: grant.version,
-                digest: grant.digest,
-            }),
-        };
-        let ask = GrantAsk {
-            source: source.name.clone(),
-            plugin: reference.name.clone(),
-            version: reference.version.clone(),
-            description: component.manifest.description.clone(),
-            digest: reference.digest.clone(),
-            requested: requested.clone(),
-            missing,
-            previous,
-            command: format!("runner plugin grant --source {}", shell_word(argument)),
-        };
-        match consent.ask(&ask) {
-            Answer::Grant => {
-                self.remember(&source.name, component, requested)?;
-                Ok(requested.clone())
-            }
-            Answer::Once => Ok(requested.clone()),
-            Answer::Refuse => Err(refusal(&ask, revoked)),
-        }
-    }
-
-    /// Records a grant.
-    pub(super) fn remember(
-        &self,
-        source: &SourceName,
-        component: &Component,
-        capabilities: &Capabilities,
-    ) -> Result<()> {
-        let grant = self.grant_row(source, component, capabilities)?;
-        self.store()?
-            .write::<_, StoreError>(Durability::Full, |tx| tx.put_grant(&grant))?;
-        Ok(())
-    }
-
-    pub(super) fn grant_row(
-        &self,
-        source: &SourceName,
-        component: &Component,
-        capabilities: &Capabilities,
-    ) -> Result<GrantRow> {
-        use crate::clock::Clock as _;
-        Ok(GrantRow {
-            source: source.to_string(),
-            digest: component.reference.digest.clone(),
-            plugin: component.reference.name.clone(),
-            version: component.reference.version.clone(),
-            capabilities: json(capabilities)?.to_string(),
-            granted_at: crate::clock::SystemClock.now(),
-            granted_by: self.environment().user.clone(),
-            revoked_at: None,
-        })
-    }
-
     /// A digest of what decides whether an idle instance fits.
     pub(super) fn shape(&self, resolved: &Resolved) -> Result<String> {
         let mut parts = Vec::new();
@@ -447,40 +353,6 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-pub(super) fn parse_capabilities(grant: &GrantRow) -> Result<Capabilities> {
-    serde_json::from_str(&grant.capabilities).map_err(|error| {
-        EngineError::new(
-            FailureKind::State,
-            format!("the grant of source `{}` is damaged", grant.source),
-        )
-        .hint(format!(
-            "grant it again: `runner plugin grant {}`",
-            grant.source
-        ))
-        .because(error)
-    })
-}
-
-fn refusal(ask: &GrantAsk, revoked: bool) -> EngineError {
-    let wants = ask.missing.explain().join("; ");
-    let state = if revoked {
-        "was taken back its rights"
-    } else {
-        "is not granted what it asks for"
-    };
-    EngineError::new(
-        FailureKind::Denied,
-        format!(
-            "plugin `{}` {} {state}, for source `{}`: {wants}",
-            ask.plugin, ask.version, ask.source
-        ),
-    )
-    .hint(format!(
-        "to allow it: `{}`; for the instances of one call: `--grant`",
-        ask.command
-    ))
-}
-
 pub(super) fn locator(plugin: &PluginPath) -> Locator {
     match plugin {
         PluginPath::Name(name) => Locator::Name(name.clone()),
@@ -518,13 +390,4 @@ pub(super) fn json(value: &impl Serialize) -> Result<Value> {
         )
         .because(error)
     })
-}
-
-/// A word as a POSIX shell reads it back.
-fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
