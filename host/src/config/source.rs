@@ -137,6 +137,7 @@ impl SourceConfig {
             maximum: self.maximum.unwrap_or(maximum_of_plugin),
             reserve: self.reserve,
             concurrency: self.concurrency,
+            ..Policy::default()
         }
     }
 
