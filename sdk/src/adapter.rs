@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use crate::bindings::provider::exports::runner::plugin::provider as wit_provider;
 use crate::bindings::provider::runner::plugin::process::Stdio as WitStdio;
 use crate::bindings::provider::runner::plugin::types as wit;
-use crate::bindings::{facts, hook, inventory, liveness, power, signals};
-use crate::{Context, Hook, Inventory, Liveness, Power, Probe, Provider, Signals, Stdio};
+use crate::bindings::{facts, hook, inventory, liveness, power, reuse, signals};
+use crate::{Context, Hook, Inventory, Liveness, Power, Probe, Provider, Reuse, Signals, Stdio};
 
 /// The exports of the author's provider `P`.
 #[derive(Debug)]
@@ -73,6 +73,12 @@ impl<P: Power> power::exports::runner::plugin::power::Guest for ProviderAdapter<
 impl<P: Signals> signals::exports::runner::plugin::signals::Guest for ProviderAdapter<P> {
     fn send(ctx: wit::Context, inst: wit::Instance, id: String, signal: u8) -> Answer<()> {
         Ok(P::send(&Context::read(ctx)?, &inst, &id, signal)?)
+    }
+}
+
+impl<P: Reuse> reuse::exports::runner::plugin::reuse::Guest for ProviderAdapter<P> {
+    fn clean(ctx: wit::Context, inst: wit::Instance) -> Answer<()> {
+        Ok(P::clean(&Context::read(ctx)?, &inst)?)
     }
 }
 

@@ -59,3 +59,4 @@ optional!(inventory, "with-inventory");
 optional!(facts, "with-facts", Default);
 optional!(power, "with-power");
 optional!(signals, "with-signals");
+optional!(reuse, "with-reuse");

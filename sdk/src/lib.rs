@@ -63,7 +63,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use hook::{Hook, Point};
 pub use output::Output;
 pub use process::Stdio;
-pub use provider::{Inventory, Liveness, Power, Probe, Provider, Signals};
+pub use provider::{Inventory, Liveness, Power, Probe, Provider, Reuse, Signals};
 pub use types::{
     Access, Allocated, Command, Direction, Doomed, Entry, ExitStatus, Facts, Instance, Request,
     SshTarget,
@@ -73,5 +73,5 @@ pub use types::{
 #[doc(hidden)]
 pub mod __private {
     pub use crate::adapter::{HookAdapter, ProviderAdapter};
-    pub use crate::bindings::{facts, hook, inventory, liveness, power, provider, signals};
+    pub use crate::bindings::{facts, hook, inventory, liveness, power, provider, reuse, signals};
 }

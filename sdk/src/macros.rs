@@ -5,7 +5,7 @@
 ///
 /// `manifest` is a path relative to the author's `Cargo.toml`. An optional interface is part of the component only
 /// when it is listed, and then its trait must be implemented: `liveness`, `inventory`, `facts` (trait
-/// [`Probe`](crate::Probe)), `power`, `signals`.
+/// [`Probe`](crate::Probe)), `power`, `signals`, `reuse`.
 ///
 /// ```ignore
 /// runner_sdk::provider!(Shed, manifest = "plugin.json");
@@ -66,6 +66,9 @@ macro_rules! __optional {
     (signals, $plugin:ty, $adapter:ident) => {
         $crate::__optional!(@ signals, Signals, $plugin, $adapter);
     };
+    (reuse, $plugin:ty, $adapter:ident) => {
+        $crate::__optional!(@ reuse, Reuse, $plugin, $adapter);
+    };
     (@ $module:ident, $interface:ident, $plugin:ty, $adapter:ident) => {
         const _: () = {
             const fn implements<P: $crate::$interface>() {}
@@ -77,7 +80,7 @@ macro_rules! __optional {
     ($other:ident, $plugin:ty, $adapter:ident) => {
         compile_error!(concat!(
             "there is no optional interface `", stringify!($other),
-            "`: liveness, inventory, facts, power or signals"
+            "`: liveness, inventory, facts, power, signals or reuse"
         ));
     };
 }

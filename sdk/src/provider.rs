@@ -68,6 +68,12 @@ pub trait Power: Provider {
     fn reboot(ctx: &Context<Self::Config>, instance: &Instance) -> Result<()>;
 }
 
+/// Optional (`reuse`): making an instance fit for its next holder.
+pub trait Reuse: Provider {
+    /// Called between two holders. An error means that the instance cannot be used again: the host discards it.
+    fn clean(ctx: &Context<Self::Config>, instance: &Instance) -> Result<()>;
+}
+
 /// Optional (`signals`): for backends where a signal to the program that `run` started does not reach the command.
 pub trait Signals: Provider {
     /// Sends `signal` (its number on Linux) to the command with this id ([`Command::id`]). Success when it has

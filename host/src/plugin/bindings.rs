@@ -61,3 +61,4 @@ optional_world!(inventory, "with-inventory");
 optional_world!(facts, "with-facts");
 optional_world!(power, "with-power");
 optional_world!(signals, "with-signals");
+optional_world!(reuse, "with-reuse");

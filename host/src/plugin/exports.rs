@@ -101,6 +101,7 @@ pub(super) fn check(
         facts: has("facts"),
         power: has("power"),
         signals: has("signals"),
+        reuse: has("reuse"),
         copy: manifest.copy,
     })
 }
@@ -162,6 +163,7 @@ mod tests {
             "runner:plugin/facts@0.1.0",
             "runner:plugin/power@0.1.0",
             "runner:plugin/signals@0.1.0",
+            "runner:plugin/reuse@0.1.0",
             "example:other/power@9.0.0",
         ];
         let everything = Optional {
@@ -170,6 +172,7 @@ mod tests {
             facts: true,
             power: true,
             signals: true,
+            reuse: true,
             copy: false,
         };
         assert_eq!(run("provider", &[], &all), Ok(everything));

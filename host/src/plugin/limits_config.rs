@@ -41,6 +41,9 @@ pub struct Limits {
     /// Rebooting. As long as a slow machine boots.
     #[serde(with = "seconds")]
     pub reboot: Duration,
+    /// Cleaning an instance between two holders. As long as an event of a hook, which does the same.
+    #[serde(with = "seconds")]
+    pub clean: Duration,
     /// Passing a signal on. A person is waiting with Ctrl-C pressed.
     #[serde(with = "seconds")]
     pub signal: Duration,
@@ -87,6 +90,7 @@ impl Default for Limits {
             list: Duration::from_secs(60),
             probe: Duration::from_secs(60),
             reboot: Duration::from_secs(600),
+            clean: Duration::from_secs(600),
             signal: Duration::from_secs(10),
             hook: Duration::from_secs(600),
             compute: Duration::from_secs(10),
@@ -113,7 +117,7 @@ const MILLISECONDS: fn(Duration) -> u64 =
     |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
 
 /// Everything that has bounds. Deadlines in milliseconds.
-const BOUNDS: [Bound; 20] = [
+const BOUNDS: [Bound; 21] = [
     ("allocate", 1, LONGEST, |l| MILLISECONDS(l.allocate)),
     ("run", 0, LONGEST, |l| MILLISECONDS(l.run)),
     ("copy", 0, LONGEST, |l| MILLISECONDS(l.copy)),
@@ -122,6 +126,7 @@ const BOUNDS: [Bound; 20] = [
     ("list", 1, LONGEST, |l| MILLISECONDS(l.list)),
     ("probe", 1, LONGEST, |l| MILLISECONDS(l.probe)),
     ("reboot", 1, LONGEST, |l| MILLISECONDS(l.reboot)),
+    ("clean", 1, LONGEST, |l| MILLISECONDS(l.clean)),
     ("signal", 1, LONGEST, |l| MILLISECONDS(l.signal)),
     ("hook", 1, LONGEST, |l| MILLISECONDS(l.hook)),
     // Below the 10 ms of the ticker the bound would mean nothing.
@@ -139,7 +144,7 @@ const BOUNDS: [Bound; 20] = [
 ];
 
 /// How many of [`BOUNDS`] are times.
-const TIMES: usize = 11;
+const TIMES: usize = 12;
 
 impl Limits {
     /// The names of all limits, as configuration files write them.

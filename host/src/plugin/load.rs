@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
-use super::bindings::{facts, hook, inventory, liveness, power, provider, signals};
+use super::bindings::{facts, hook, inventory, liveness, power, provider, reuse, signals};
 use super::engine::{GuestEngine, lock};
 use super::state::State;
 use super::{
@@ -111,6 +111,7 @@ pub(crate) struct ProviderExports {
     pub(crate) facts: Option<facts::WithFactsIndices>,
     pub(crate) power: Option<power::WithPowerIndices>,
     pub(crate) signals: Option<signals::WithSignalsIndices>,
+    pub(crate) reuse: Option<reuse::WithReuseIndices>,
 }
 
 /// Components by digest and role, and the linkers for them.
@@ -178,6 +179,7 @@ fn provider_exports(
         facts: when(has.facts, || facts::WithFactsIndices::new(pre))?,
         power: when(has.power, || power::WithPowerIndices::new(pre))?,
         signals: when(has.signals, || signals::WithSignalsIndices::new(pre))?,
+        reuse: when(has.reuse, || reuse::WithReuseIndices::new(pre))?,
     })
 }
 

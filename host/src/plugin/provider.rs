@@ -224,4 +224,19 @@ impl Provider for PluginProvider {
                 .await
         )
     }
+
+    async fn clean(&self, instance: &Instance) -> Result<()> {
+        let of = self.call(
+            "clean",
+            Some(instance.name.as_str()),
+            self.bound.limits.clean,
+        );
+        let instance = convert::instance(instance);
+        optional!(
+            self,
+            of,
+            reuse.runner_plugin_reuse,
+            |store, guest, context| guest.call_clean(store, context, &instance).await
+        )
+    }
 }

@@ -51,6 +51,22 @@ pub trait Provider: Send + Sync {
 
     /// Sends a signal to the running command with this id.
     async fn signal(&self, instance: &Instance, command_id: &str, signal: u8) -> Result<()>;
+
+    /// Makes it fit for the next holder, between two. Only where `optional().reuse` says so; any error means that
+    /// it cannot be used again.
+    async fn clean(&self, instance: &Instance) -> Result<()> {
+        Err(ProviderError {
+            kind: ErrorKind::Unsupported,
+            message: "instances are not cleaned between two holders".to_owned(),
+            remedy: None,
+            context: CallContext {
+                call: "clean",
+                instance: Some(instance.name.to_string()),
+                ..CallContext::default()
+            },
+            guest_log: Vec::new(),
+        })
+    }
 }
 
 /// What a hook may do with the instance that its event is about.

@@ -15,6 +15,9 @@ pub struct Optional {
     pub facts: bool,
     pub power: bool,
     pub signals: bool,
+    /// `clean` between two holders.
+    #[serde(default)]
+    pub reuse: bool,
     /// `copy` is more than `unsupported`: the manifest says `"copy": true`.
     #[serde(default)]
     pub copy: bool,

@@ -174,6 +174,7 @@ fn optional(component: &Component) -> Vec<&'static str> {
         (has.facts, "facts"),
         (has.power, "power"),
         (has.signals, "signals"),
+        (has.reuse, "reuse"),
     ]
     .into_iter()
     .filter_map(|(there, word)| there.then_some(word))

@@ -26,6 +26,7 @@ fn limits(maximum: u32, reserve: u32) -> Policy {
         maximum,
         reserve,
         concurrency: 0,
+        ..Policy::default()
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use runner_sdk::{
     Allocated, Command, Context, Doomed, Entry, Error, ErrorKind, ExitStatus, Facts, Instance,
-    Inventory, Liveness, Power, Probe, Provider, Request, Result, Stdio, process,
+    Inventory, Liveness, Power, Probe, Provider, Request, Result, Reuse, Stdio, process,
 };
 
 struct Fake;
@@ -199,8 +199,16 @@ impl Power for Fake {
     }
 }
 
+impl Reuse for Fake {
+    fn clean(ctx: &Context<Config>, instance: &Instance) -> Result<()> {
+        ctx.config.journal("clean", &instance.token)?;
+        ctx.config.steer("clean")?;
+        ctx.config.exists(&instance.token)
+    }
+}
+
 runner_sdk::provider!(
     Fake,
     manifest = "plugin.json",
-    optional = [liveness, inventory, facts, power]
+    optional = [liveness, inventory, facts, power, reuse]
 );
