@@ -3,7 +3,9 @@
 //! Nothing here does I/O, reads a clock or draws a random number: time and randomness are arguments. `clippy.toml`
 //! beside this crate's manifest enforces it. The engine (`host/src/engine`) carries out what is decided here.
 
+pub mod duration;
 pub mod id;
 pub mod instance;
 pub mod plan;
 pub mod policy;
+pub mod requires;

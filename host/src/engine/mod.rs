@@ -6,6 +6,7 @@
 //! [`Engine::repair`], which every verb that changes things runs first.
 
 mod acquire;
+mod attributes;
 mod catalogue;
 mod copy;
 mod discard;
@@ -28,6 +29,7 @@ use runner_core::id::{InstanceName, Timestamp, Token};
 
 pub use crate::store::OperationFilter;
 pub use acquire::Acquired;
+pub use attributes::attributes_of;
 pub use catalogue::{Catalogue, Listing};
 pub use copy::CopySummary;
 pub use error::{EngineError, FailureKind};
