@@ -8,7 +8,7 @@ use runner_core::policy::{Limit, Policy};
 use super::resolve::Bound;
 use super::secrets::UserSecrets;
 use super::{App, unloadable};
-use crate::config::SourceKind;
+use crate::config::{SourceConfig, SourceKind};
 use crate::engine::{Catalogue, Definition, Draw, EngineError, FailureKind, Listing, Result};
 use crate::plugin::{Binding, NoSink, Services};
 use crate::provider::{Hook, Listed, Provider, SshTarget};
@@ -164,10 +164,18 @@ impl AppCatalogue {
         let Some(source) = config.source(name)? else {
             return Ok(None);
         };
+        let resolve = |source: SourceConfig| {
+            let argument = source.name.to_string();
+            self.0.resolve(source, argument, &[])
+        };
         if !matches!(source.kind, SourceKind::Pool { .. }) {
+            let tags = source.tags.clone();
+            let resolved = resolve(source)?;
             return Ok(Some(Listing {
                 name: name.clone(),
-                policy: self.0.policy_of(source)?,
+                tags,
+                policy: resolved.policy,
+                policy_until: resolved.policy_until,
                 children: None,
             }));
         }
@@ -175,7 +183,7 @@ impl AppCatalogue {
         let mut children = Vec::new();
         for child in config.expand(&source)? {
             children.push(child.name.clone());
-            total = total.plus(self.0.policy_of(child)?.maximum);
+            total = total.plus(resolve(child)?.policy.maximum);
         }
         let own = source.policy(Limit::Unlimited);
         let policy = Policy {
@@ -184,7 +192,9 @@ impl AppCatalogue {
         };
         Ok(Some(Listing {
             name: name.clone(),
+            tags: source.tags,
             policy,
+            policy_until: None,
             children: Some(children),
         }))
     }

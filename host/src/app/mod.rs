@@ -18,7 +18,9 @@ pub use consent::{Answer, Consent, GrantAsk, Previous, Refuse};
 pub use environment::Environment;
 pub use plugins::{GrantListing, PluginListing};
 
-use crate::clock::SystemClock;
+use runner_core::id::Timestamp;
+
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::engine::{Engine, EngineError, FailureKind, Identity, Owner, Result};
 use crate::plugin::{PluginDirs, PluginHost};
@@ -31,6 +33,7 @@ pub struct App(Arc<Parts>);
 
 struct Parts {
     environment: Environment,
+    clock: Arc<dyn Clock>,
     config: OnceLock<Config>,
     store: OnceLock<Arc<Store>>,
     plugins: OnceLock<PluginHost>,
@@ -41,11 +44,17 @@ struct Parts {
 impl App {
     /// Opens nothing yet.
     pub fn new(environment: Environment) -> Self {
+        Self::with_clock(environment, Arc::new(SystemClock))
+    }
+
+    /// The same, living in the time that a clock tells.
+    pub fn with_clock(environment: Environment, clock: Arc<dyn Clock>) -> Self {
         if let Some(point) = &environment.fault {
             crate::engine::fault::arm(point);
         }
         Self(Arc::new(Parts {
             environment,
+            clock,
             config: OnceLock::new(),
             store: OnceLock::new(),
             plugins: OnceLock::new(),
@@ -64,6 +73,11 @@ impl App {
         self.0
             .config
             .get_or_init(|| Config::discover(self.environment().roots.clone()))
+    }
+
+    /// The time, for schedules.
+    fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// The state database.
@@ -123,7 +137,7 @@ impl App {
         let engine = Engine::new(
             Arc::clone(self.store()?),
             Arc::new(catalogue::AppCatalogue(self.clone())),
-            Arc::new(SystemClock),
+            Arc::clone(&self.0.clock),
             identity,
             environment.state.join("work"),
             environment.program.clone(),
@@ -139,3 +153,6 @@ fn unloadable(error: crate::plugin::LoadError) -> EngineError {
     failed.hint = hint;
     failed.because(error)
 }
+
+#[cfg(test)]
+mod tests;

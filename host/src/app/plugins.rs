@@ -4,7 +4,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use runner_core::id::{SourceName, Timestamp};
-use runner_core::policy::Policy;
 use serde::Serialize;
 
 use super::grants::parse_capabilities;
@@ -184,12 +183,6 @@ impl App {
         draft.as_file().sync_all().map_err(failed)?;
         draft.persist(&path).map_err(|error| failed(error.error))?;
         Ok((path, component))
-    }
-
-    /// The limits of a source, as far as they follow from its configuration and its plugin's manifest.
-    pub(super) fn policy_of(&self, source: SourceConfig) -> Result<Policy> {
-        let name = source.name.to_string();
-        Ok(self.resolve(source, name, &[])?.policy)
     }
 
     fn hook_request(

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use runner_core::id::SourceName;
+use runner_core::id::{SourceName, Timestamp};
 use runner_core::policy::{Limit, Policy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use super::consent::Consent;
 use super::{App, unloadable};
 use crate::config::{
     ConfigError, HookConfig, PluginPath, Problem, SourceArgument, SourceConfig, SourceKind,
-    SourceLimits,
+    SourceLimits, in_force,
 };
 use crate::engine::{Definition, Draw, EngineError, FailureKind, Result};
 use crate::plugin::{
@@ -37,7 +37,10 @@ pub(super) struct Resolved {
     pub(super) requested: Capabilities,
     pub(super) limits: Limits,
     pub(super) script_deadline: Duration,
+    /// With the schedule as it is now.
     pub(super) policy: Policy,
+    /// When the schedule may say something else.
+    pub(super) policy_until: Option<Timestamp>,
     /// The command line's way to name it, for the command that grants.
     pub(super) argument: String,
 }
@@ -185,6 +188,7 @@ impl App {
             // There are no more machines than were listed.
             policy.maximum = policy.maximum.tighter(of_plugin);
         }
+        let (policy, policy_until) = in_force(&source.schedule, policy, self.now());
         Ok(Resolved {
             source,
             component,
@@ -193,6 +197,7 @@ impl App {
             limits: calls,
             script_deadline: scripts,
             policy,
+            policy_until,
             argument,
         })
     }
@@ -254,6 +259,8 @@ impl App {
         Ok(Definition {
             source: resolved.source.name.clone(),
             policy: resolved.policy,
+            tags: resolved.source.tags.clone(),
+            check_command: resolved.source.check_command.clone(),
             label: format!(
                 "`{}` {}",
                 resolved.component.reference.name, resolved.component.reference.version

@@ -10,13 +10,10 @@ use runner_core::policy::Limit;
 
 use super::document::{Document, Entry, Node, Spot, Value};
 use super::error::{ConfigError, Position, Problem};
-use super::keys::{self, HOOK_KEYS, PLUGIN_KEYS, POOL_KEYS, SOURCE_KEYS};
+use super::keys::{self, FLEET_KEYS, HOOK_KEYS, Key, PLUGIN_KEYS, POOL_KEYS, SOURCE_KEYS};
 use super::roots::Origin;
 use super::source::{HookConfig, PluginPath, SourceConfig, SourceKind};
-
-/// The largest count that is taken for one. More instances than this on one machine is a slip of the finger, and
-/// sums of such counts over the sources of a pool still fit.
-const MOST: u32 = 1_000_000;
+use super::values::{self, Wrong};
 
 /// What is known besides the file.
 pub(super) struct Context<'c> {
@@ -45,8 +42,8 @@ pub(super) fn source(
     source.ok_or_else(|| Problem::at(Position::whole(&document.file), "`type` is missing").into())
 }
 
-struct Converter<'c> {
-    document: &'c Document,
+pub(super) struct Converter<'c> {
+    pub(super) document: &'c Document,
     context: &'c Context<'c>,
     problems: Vec<Problem>,
 }
@@ -65,12 +62,23 @@ impl Converter<'_> {
             self.mark(&mut source, &entry.key, entry.at);
             match entry.key.as_str() {
                 "type" => {}
-                "maximum" => source.maximum = self.count(entry).map(limit),
-                "reserve" => source.reserve = self.count(entry).unwrap_or_default(),
-                "concurrency" => source.concurrency = self.count(entry).unwrap_or_default(),
+                "maximum" => source.maximum = self.value(entry, values::count).map(limit),
+                "reserve" => {
+                    source.reserve = self.value(entry, values::count).unwrap_or_default();
+                }
+                "concurrency" => {
+                    source.concurrency = self.value(entry, values::count).unwrap_or_default();
+                }
+                "priority" => {
+                    source.numbers.priority = self.value(entry, values::signed).unwrap_or_default();
+                }
+                "tags" => self.tags(&mut source, entry),
+                "hooks" => self.hooks(&mut source, entry),
                 "sources" if is_pool => children = Some(self.children(&mut source, entry)),
                 _ if is_pool => self.unknown_of_pool(entry),
-                "hooks" => self.hooks(&mut source, entry),
+                key if FLEET_KEYS.iter().any(|known| known.name == key) => {
+                    self.fleet(&mut source, entry);
+                }
                 "limits" => self.limits(&mut source, entry),
                 "ssh_host" if is_ssh => self.ssh_host(&mut source, entry),
                 _ => self.option(&mut source, entry),
@@ -82,16 +90,7 @@ impl Converter<'_> {
             let message = "`concurrency` of a pool has no effect: an instance has that of the source it comes from";
             self.problem(Problem::at(at, message).hint("write it there, and 0 or nothing here"));
         }
-        if let (Some(Limit::At(maximum)), reserve) = (source.maximum, source.reserve)
-            && reserve > maximum
-        {
-            let at = self.place(&source, "reserve");
-            let message = format!("`reserve` is {reserve}, more than the `maximum` of {maximum}");
-            self.problem(
-                Problem::at(at, message)
-                    .hint("no more than `maximum` ever exist: lower `reserve` or raise `maximum`"),
-            );
-        }
+        self.agree(&source);
         source.kind = match kind? {
             Kind::Plugin(plugin) => SourceKind::Provider { plugin },
             Kind::Pool => SourceKind::Pool {
@@ -202,10 +201,14 @@ impl Converter<'_> {
     fn unknown_of_pool(&mut self, entry: &Entry) {
         let key = entry.key.as_str();
         let problem = self.at(entry.at, format!("unknown key `{key}` of a pool"));
-        let elsewhere = PLUGIN_KEYS.iter().any(|known| known.name == key);
-        self.problem(if elsewhere {
+        let has = |keys: &[Key]| keys.iter().any(|known| known.name == key);
+        self.problem(if has(PLUGIN_KEYS) {
             problem.hint(format!(
                 "a pool has no plugin: write `{key}` in the sources that it draws on"
+            ))
+        } else if has(FLEET_KEYS) {
+            problem.hint(format!(
+                "a pool makes no instances: write `{key}` in the sources that it draws on"
             ))
         } else {
             problem.suggest(key, keys::names(&[SOURCE_KEYS, POOL_KEYS]))
@@ -324,46 +327,22 @@ impl Converter<'_> {
             .insert(entry.key.clone(), entry.node.value.to_json());
     }
 
-    fn count(&mut self, entry: &Entry) -> Option<u32> {
-        let key = &entry.key;
-        let at = entry.node.at;
-        let number = match &entry.node.value {
-            Value::Integer(number) => Some(i128::from(*number)),
-            Value::Text(text) if self.document.untyped => text.parse().ok(),
-            _ => None,
-        };
-        let problem = match (number, &entry.node.value) {
-            (Some(number), _) => match u32::try_from(number) {
-                Ok(count) if count <= MOST => return Some(count),
-                Ok(_) => self.at(
-                    at,
-                    format!("`{key}` is {number}, more than the {MOST} that are taken for meant"),
-                ),
-                Err(_) if number < 0 => self
-                    .at(at, format!("`{key}` is {number}: it cannot be negative"))
-                    .hint(if key == "maximum" {
-                        "for no limit write 0"
-                    } else {
-                        "write 0 or more"
-                    }),
-                Err(_) => self.at(
-                    at,
-                    format!("`{key}` is {number}, more than the {MOST} that are taken for meant"),
-                ),
-            },
-            (None, Value::Text(text)) if self.document.untyped => {
-                self.at(at, format!("`{key}` must be a whole number, not `{text}`"))
+    /// A value that one of `values.rs`' readers takes.
+    pub(super) fn value<T>(
+        &mut self,
+        entry: &Entry,
+        read: impl Fn(&str, &Value, bool) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        match read(&entry.key, &entry.node.value, self.document.untyped) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                self.problem(wrong.at(self.document.position(entry.node.at)));
+                None
             }
-            (None, Value::Text(text)) if text.parse::<u32>().is_ok() => self
-                .wrong(at, key, "a whole number", &entry.node.value)
-                .hint(format!("write {text} without quotes")),
-            (None, other) => self.wrong(at, key, "a whole number", other),
-        };
-        self.problem(problem);
-        None
+        }
     }
 
-    fn text<'e>(&mut self, entry: &'e Entry) -> Option<&'e str> {
+    pub(super) fn text<'e>(&mut self, entry: &'e Entry) -> Option<&'e str> {
         match &entry.node.value {
             Value::Text(text) => Some(text),
             other => {
@@ -395,7 +374,7 @@ impl Converter<'_> {
         words
     }
 
-    fn word_nodes(&self, node: &Node) -> Vec<Node> {
+    pub(super) fn word_nodes(&self, node: &Node) -> Vec<Node> {
         let Value::Text(text) = &node.value else {
             return Vec::new();
         };
@@ -409,43 +388,36 @@ impl Converter<'_> {
             .collect()
     }
 
-    fn wrong(&self, at: Spot, key: &str, wanted: &str, found: &Value) -> Problem {
-        let found = match found {
-            Value::Nothing => {
-                return self
-                    .at(at, format!("`{key}` has no value"))
-                    .hint(format!("write {wanted} behind it, or remove the line"));
-            }
-            Value::Text(text) => format!("the text `{text}`"),
-            Value::Boolean(_) | Value::Integer(_) | Value::Float(_) => {
-                format!("`{}`", found.to_json())
-            }
-            Value::List(_) | Value::Table(_) => found.kind().to_owned(),
-        };
-        self.at(at, format!("`{key}` must be {wanted}, not {found}"))
+    pub(super) fn wrong(&self, at: Spot, key: &str, wanted: &str, found: &Value) -> Problem {
+        values::wrong(key, wanted, found).at(self.document.position(at))
     }
 
-    fn at(&self, at: Spot, message: String) -> Problem {
+    pub(super) fn at(&self, at: Spot, message: String) -> Problem {
         Problem::at(self.document.position(at), message)
     }
 
-    fn problem(&mut self, problem: Problem) {
+    /// How many there are so far.
+    pub(super) fn problems(&self) -> usize {
+        self.problems.len()
+    }
+
+    pub(super) fn problem(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
 
-    fn place(&self, source: &SourceConfig, key: &str) -> Position {
+    pub(super) fn place(&self, source: &SourceConfig, key: &str) -> Position {
         source
             .position_of(key)
             .unwrap_or_else(|| Position::whole(&self.document.file))
     }
 
-    fn mark(&self, source: &mut SourceConfig, key: &str, at: Spot) {
+    pub(super) fn mark(&self, source: &mut SourceConfig, key: &str, at: Spot) {
         source
             .positions
             .insert(key.to_owned(), self.document.position(at));
     }
 
-    fn mark_all(&self, source: &mut SourceConfig, key: &str, at: Spot, node: &Node) {
+    pub(super) fn mark_all(&self, source: &mut SourceConfig, key: &str, at: Spot, node: &Node) {
         self.mark(source, key, at);
         match &node.value {
             Value::List(nodes) => {
@@ -478,7 +450,7 @@ enum Kind {
 }
 
 /// 0 is "no limit" in files only.
-fn limit(count: u32) -> Limit {
+pub(super) fn limit(count: u32) -> Limit {
     match count {
         0 => Limit::Unlimited,
         bound => Limit::At(bound),

@@ -1,6 +1,7 @@
 //! Where each value comes from, for `config show` and `source show`: built in, or a place in a file, and what stands
 //! in later files in vain.
 
+use runner_core::policy::{Limit, Millis};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -85,6 +86,11 @@ impl Config {
             ssh.map(|set| set.value.to_string_lossy()).into(),
             ssh.map(|set| &set.position),
         ));
+        for (name, value) in settings.fleet.written() {
+            let key = format!("fleet.{name}");
+            let position = settings.position_of_fleet(name);
+            values.push(explained(key, value, position));
+        }
         let mut limits = limits::built_in();
         limits.extend(settings.limits.clone());
         for (name, value) in limits {
@@ -145,12 +151,29 @@ pub fn explain_source(source: &SourceConfig) -> Vec<ExplainedValue> {
             // A pool has no plugin to say it.
             None if matches!(source.kind, SourceKind::Pool { .. }) => 0.into(),
             None => Value::Null,
-            Some(runner_core::policy::Limit::Unlimited) => 0.into(),
-            Some(runner_core::policy::Limit::At(bound)) => bound.into(),
+            Some(Limit::Unlimited) => 0.into(),
+            Some(Limit::At(bound)) => bound.into(),
         },
     );
     add("reserve", source.reserve.into());
     add("concurrency", source.concurrency.into());
+    for (key, value) in numbers(source) {
+        add(key, value);
+    }
+    let tags = source.tags.iter().map(|tag| match tag.priority {
+        0 => tag.name.clone(),
+        priority => format!("{}:{priority}", tag.name),
+    });
+    add("tags", tags.map(Value::from).collect());
+    for (number, schedule) in source.schedule.iter().enumerate() {
+        let value = serde_json::json!({
+            "cron": schedule.cron,
+            "duration": schedule.duration.to_string(),
+            "timezone": schedule.timezone,
+            "prealloc": schedule.prealloc,
+        });
+        add(&format!("schedule.{number}"), value);
+    }
     for (key, value) in &source.options {
         add(key, value.clone());
     }
@@ -177,6 +200,42 @@ pub fn explain_source(source: &SourceConfig) -> Vec<ExplainedValue> {
         }
     }
     values
+}
+
+/// The numbers of the policy as they would be written; of a pool only what it has.
+fn numbers(source: &SourceConfig) -> Vec<(&'static str, Value)> {
+    let numbers = &source.numbers;
+    if matches!(source.kind, SourceKind::Pool { .. }) {
+        return vec![("priority", numbers.priority.into())];
+    }
+    let span = |span: Millis| Value::from(span.to_string());
+    let none_is_zero = |bound: Option<Millis>| span(bound.unwrap_or_default());
+    let starting = match numbers.max_starting {
+        Limit::Unlimited => 0,
+        Limit::At(bound) => bound,
+    };
+    vec![
+        ("prealloc", numbers.prealloc.into()),
+        ("max_starting", starting.into()),
+        ("start_delay", span(numbers.start_delay)),
+        ("on_demand", numbers.on_demand.into()),
+        ("priority", numbers.priority.into()),
+        ("cost", numbers.cost.into()),
+        ("reuse_max_count", numbers.reuse.max_count.into()),
+        ("reuse_max_time", none_is_zero(numbers.reuse.max_time)),
+        (
+            "reuse_opportunity_time",
+            numbers.reuse.opportunity.map_or(Value::Null, span),
+        ),
+        ("idle_timeout", none_is_zero(numbers.idle_timeout)),
+        ("max_age", none_is_zero(numbers.max_age)),
+        ("lease_ttl", none_is_zero(numbers.lease_ttl)),
+        ("check_period", none_is_zero(numbers.checks.period)),
+        ("check_attempts", numbers.checks.attempts.into()),
+        ("check_command", source.check_command.as_deref().into()),
+        ("backoff", span(numbers.backoff.first)),
+        ("backoff_max", span(numbers.backoff.longest)),
+    ]
 }
 
 fn plugin_text(plugin: &PluginPath) -> Value {

@@ -42,16 +42,178 @@ pub const SOURCE_KEYS: &[Key] = &[
         default: "0",
         meaning: "commands that one instance takes at once; 0 is as many as it has processors; a pool's instances have that of the source they come from",
     },
-];
-
-/// The keys that only sources with a plugin take.
-pub const PLUGIN_KEYS: &[Key] = &[
+    Key {
+        name: "tags",
+        kind: "list of texts or tables",
+        default: "none",
+        meaning: "what tickets can ask for: names, or `{ name = \"…\", priority = … }`, or `name:priority`; in INI a comma list; a pool's count for all the sources it draws on",
+    },
+    Key {
+        name: "priority",
+        kind: "whole number",
+        default: "0",
+        meaning: "of several sources that could serve, that with the larger number comes first; it may be negative",
+    },
     Key {
         name: "hooks",
         kind: "list of texts or tables",
         default: "none",
-        meaning: "hook plugins in the order they are called: names, paths as in `type`, or `{ plugin = \"…\", options = { … } }`; in INI a comma list",
+        meaning: "hook plugins in the order they are called: names, paths as in `type`, or `{ plugin = \"…\", options = { … } }`; in INI a comma list; those of a pool are asked for the `route` of its tickets and nothing else",
     },
+];
+
+/// The keys of a source with a plugin that say how many instances there are, and for how long.
+pub const FLEET_KEYS: &[Key] = &[
+    Key {
+        name: "prealloc",
+        kind: "whole number",
+        default: "0",
+        meaning: "idle instances that were never used, kept ahead of demand; those that are being made count, leased ones do not",
+    },
+    Key {
+        name: "max_starting",
+        kind: "whole number",
+        default: "0",
+        meaning: "at most this many are being made at once; 0 is no limit",
+    },
+    Key {
+        name: "start_delay",
+        kind: "duration",
+        default: "`0`",
+        meaning: "between the starts of two instances",
+    },
+    Key {
+        name: "on_demand",
+        kind: "boolean",
+        default: "`false`",
+        meaning: "instances are made for tickets only, and those that nobody waits for any more are destroyed; there can be no `prealloc` beside it",
+    },
+    Key {
+        name: "cost",
+        kind: "whole number",
+        default: "0",
+        meaning: "of several sources of one `priority` the cheaper comes first; any unit, the same for all sources",
+    },
+    Key {
+        name: "reuse_max_count",
+        kind: "whole number",
+        default: "0",
+        meaning: "how often an instance is used again after its first lease; 0 is no limit",
+    },
+    Key {
+        name: "reuse_max_time",
+        kind: "duration",
+        default: "`0`",
+        meaning: "for how long after its first lease an instance is used again; 0 is no limit",
+    },
+    Key {
+        name: "reuse_opportunity_time",
+        kind: "duration",
+        default: "no limit",
+        meaning: "how long a released instance waits for its next holder; 0: it is never used again",
+    },
+    Key {
+        name: "idle_timeout",
+        kind: "duration",
+        default: "`0`",
+        meaning: "an instance that was used and is idle for longer is destroyed, down to `reserve`; 0 is no limit",
+    },
+    Key {
+        name: "max_age",
+        kind: "duration",
+        default: "`0`",
+        meaning: "an instance that is older is not handed out any more, and destroyed when it is idle; 0 is no limit",
+    },
+    Key {
+        name: "lease_ttl",
+        kind: "duration",
+        default: "`0`",
+        meaning: "a lease that is not renewed ends after this; 0: it ends when it is released",
+    },
+    Key {
+        name: "check_period",
+        kind: "duration",
+        default: "`10m`",
+        meaning: "how often an instance is asked whether it lives; 0: never",
+    },
+    Key {
+        name: "check_attempts",
+        kind: "whole number",
+        default: "3",
+        meaning: "so many failed checks in a row destroy an instance; at least 1",
+    },
+    Key {
+        name: "check_command",
+        kind: "text",
+        default: "none",
+        meaning: "a command for `sh` on the instance that is part of each check: it has failed when that fails",
+    },
+    Key {
+        name: "backoff",
+        kind: "duration",
+        default: "`5s`",
+        meaning: "for how long a source that failed is left alone; doubled with each further failure in a row",
+    },
+    Key {
+        name: "backoff_max",
+        kind: "duration",
+        default: "`10m`",
+        meaning: "the longest such pause",
+    },
+    Key {
+        name: "schedule",
+        kind: "list of tables",
+        default: "none",
+        meaning: "windows of time with another `prealloc`, see below; the first with an open window counts",
+    },
+];
+
+/// The keys of a tag that is written as a table.
+pub const TAG_KEYS: &[Key] = &[
+    Key {
+        name: "name",
+        kind: "text",
+        default: "(required)",
+        meaning: "1 to 64 characters other than blanks and `,:'\"=!<>`, not starting with `-`",
+    },
+    Key {
+        name: "priority",
+        kind: "whole number",
+        default: "0",
+        meaning: "among the sources that have all the tags a ticket asks for, that with the largest sum of these comes first",
+    },
+];
+
+/// The keys of a schedule.
+pub const SCHEDULE_KEYS: &[Key] = &[
+    Key {
+        name: "cron",
+        kind: "text",
+        default: "(required)",
+        meaning: "when windows begin: minute, hour, day of the month, month, day of the week",
+    },
+    Key {
+        name: "duration",
+        kind: "duration",
+        default: "(required)",
+        meaning: "how long each window is open",
+    },
+    Key {
+        name: "timezone",
+        kind: "text",
+        default: "`UTC`",
+        meaning: "whose clocks `cron` means, such as `Europe/Berlin`",
+    },
+    Key {
+        name: "prealloc",
+        kind: "whole number",
+        default: "(required)",
+        meaning: "what holds in the windows instead of the source's own `prealloc`",
+    },
+];
+
+/// The keys that only sources with a plugin take, besides.
+pub const PLUGIN_KEYS: &[Key] = &[
     Key {
         name: "limits",
         kind: "table",
@@ -105,6 +267,24 @@ pub const SETTINGS_KEYS: &[Key] = &[
         meaning: "bounds of one plugin call, for every source that does not set them itself",
     },
     Key {
+        name: "fleet.orphan_grace",
+        kind: "duration",
+        default: "`10m`",
+        meaning: "what bears our name at a backend and is in no book of ours is destroyed when it is still there after this",
+    },
+    Key {
+        name: "fleet.history",
+        kind: "duration",
+        default: "`30d`",
+        meaning: "how long destroyed instances, closed tickets and events are remembered; 0: for ever",
+    },
+    Key {
+        name: "fleet.checks_at_once",
+        kind: "whole number",
+        default: "8",
+        meaning: "instances that are checked at the same time; at least 1",
+    },
+    Key {
         name: "ssh.config",
         kind: "path",
         default: "ssh's own files",
@@ -112,10 +292,10 @@ pub const SETTINGS_KEYS: &[Key] = &[
     },
 ];
 
-/// The keys of crcache's manual, whose values cannot hold a comment.
-pub(super) fn is_own(key: &str) -> bool {
-    let tables = [SOURCE_KEYS, PLUGIN_KEYS, POOL_KEYS];
-    tables.into_iter().flatten().any(|own| own.name == key)
+/// Runner's own keys whose values cannot hold ` ;`, which in INI begins a comment.
+pub(super) fn takes_comments(key: &str) -> bool {
+    let tables = [SOURCE_KEYS, FLEET_KEYS, PLUGIN_KEYS, POOL_KEYS];
+    key != "check_command" && tables.into_iter().flatten().any(|own| own.name == key)
 }
 
 /// The names of some keys, for suggestions.

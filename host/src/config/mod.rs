@@ -9,6 +9,7 @@ mod discover;
 mod document;
 mod error;
 mod explain;
+mod fleet;
 mod keys;
 mod limits;
 mod pools;
@@ -16,20 +17,26 @@ mod read_ini;
 mod read_toml;
 mod read_yaml;
 mod roots;
+mod schedule;
 pub mod scripts;
 mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use argument::{SourceArgument, parse_option};
 pub use discover::{Config, SourceListing};
 pub use error::{ConfigError, Position, Problem, closest};
 pub use explain::{ExplainedValue, Explanation, explain_source};
-pub use keys::{HOOK_KEYS, Key, PLUGIN_KEYS, POOL_KEYS, SETTINGS_KEYS, SOURCE_KEYS};
+pub use keys::{
+    FLEET_KEYS, HOOK_KEYS, Key, PLUGIN_KEYS, POOL_KEYS, SCHEDULE_KEYS, SETTINGS_KEYS, SOURCE_KEYS,
+    TAG_KEYS,
+};
 pub use limits::{SourceLimits, limit_names};
 pub use roots::{Ignored, Origin, Roots};
-pub use settings::{Setting, Settings};
+pub use schedule::{InvalidSchedule, Schedule, in_force};
+pub use settings::{Fleet, Setting, Settings};
 pub use source::{HookConfig, PluginPath, SourceConfig, SourceKind};
 
 /// The built-in settings as a commented `config.toml`, for people to print and copy from.

@@ -161,8 +161,7 @@ impl Reader {
                 None => &mut self.root,
             },
         };
-        let own = keys::is_own(&key);
-        let value = if own {
+        let value = if keys::takes_comments(&key) {
             // Python 2's comments at the end of a line.
             value
                 .split_once(" ;")

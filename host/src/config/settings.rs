@@ -6,13 +6,16 @@
 use std::path::{Path, PathBuf};
 
 use runner_core::id::SourceName;
-use serde_json::Map;
+use runner_core::policy::Millis;
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
 
 use super::document::{Document, Entry, Value};
 use super::error::{ConfigError, Position, Problem};
 use super::keys::{self, SETTINGS_KEYS};
 use super::limits;
 use super::roots::{Origin, Roots};
+use super::values::{self, Wrong};
 
 /// The file's name in each root.
 const FILE: &str = "config.toml";
@@ -25,10 +28,62 @@ pub struct Settings {
     /// `ssh.config`, with a relative path resolved.
     pub ssh_config: Option<Setting<PathBuf>>,
     /// `[limits]`: only the user's, each key from the first file that has it.
-    pub limits: Map<String, serde_json::Value>,
+    pub limits: Map<String, Json>,
+    /// `[fleet]`: only the user's, each key from the first file that has it.
+    pub fleet: Fleet,
+    /// Where each key of `[fleet]` stands.
+    pub(super) fleet_places: Vec<(String, Position)>,
     /// Where each limit stands, and everything that a file sets in vain because an earlier one did.
     pub(super) limit_places: Vec<(String, Position)>,
     pub(super) shadowed: Vec<(String, Position)>,
+}
+
+/// What holds for the whole fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Fleet {
+    /// How long something of ours that is in no book is left alone before it is destroyed.
+    pub orphan_grace: Millis,
+    /// How long what is over is remembered; none: for ever.
+    pub history: Option<Millis>,
+    /// Instances that are checked at the same time; at least 1.
+    pub checks_at_once: u32,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self {
+            orphan_grace: Millis::seconds(600),
+            history: Some(Millis::seconds(30 * 86_400)),
+            checks_at_once: 8,
+        }
+    }
+}
+
+impl Fleet {
+    /// Its keys with their values as they would be written.
+    pub(super) fn written(&self) -> [(&'static str, Json); 3] {
+        [
+            ("orphan_grace", self.orphan_grace.to_string().into()),
+            (
+                "history",
+                self.history.unwrap_or_default().to_string().into(),
+            ),
+            ("checks_at_once", self.checks_at_once.into()),
+        ]
+    }
+
+    fn read(&mut self, key: &str, value: &Value) -> Result<(), Wrong> {
+        match key {
+            "orphan_grace" => self.orphan_grace = values::duration(key, value)?,
+            "history" => {
+                let span = values::duration(key, value)?;
+                self.history = (span > Millis(0)).then_some(span);
+            }
+            "checks_at_once" => self.checks_at_once = values::at_least_one(key, value, false)?,
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 /// A value and where it stands.
@@ -42,6 +97,12 @@ impl Settings {
     /// Where a limit of `[limits]` stands.
     pub fn position_of_limit(&self, name: &str) -> Option<&Position> {
         let mut places = self.limit_places.iter();
+        places.find(|(known, _)| known == name).map(|(_, at)| at)
+    }
+
+    /// Where a key of `[fleet]` stands.
+    pub(super) fn position_of_fleet(&self, name: &str) -> Option<&Position> {
+        let mut places = self.fleet_places.iter();
         places.find(|(known, _)| known == name).map(|(_, at)| at)
     }
 }
@@ -129,6 +190,9 @@ impl Reader {
             self.problems.push(problem.suggest(&entry.key, known));
             return;
         }
+        if table == "fleet" {
+            return self.fleet(document, entry, at, origin);
+        }
         let Value::Text(text) = &entry.node.value else {
             let message = format!("`{key}` must be a text, not {}", entry.node.value.kind());
             return self
@@ -165,6 +229,22 @@ impl Reader {
                 root.join(text),
                 at,
             );
+        }
+    }
+
+    fn fleet(&mut self, document: &Document, entry: &Entry, at: Position, origin: Origin) {
+        let key = format!("fleet.{}", entry.key);
+        let mut fleet = self.settings.fleet;
+        if let Err(wrong) = fleet.read(&entry.key, &entry.node.value) {
+            let at = document.position(entry.node.at);
+            self.problems.push(wrong.at(at));
+        } else if origin == Origin::Project {
+            self.problems.push(refused(at, &key));
+        } else if self.settings.position_of_fleet(&entry.key).is_some() {
+            self.settings.shadowed.push((key, at));
+        } else {
+            self.settings.fleet = fleet;
+            self.settings.fleet_places.push((entry.key.clone(), at));
         }
     }
 

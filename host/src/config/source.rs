@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use runner_core::id::SourceName;
-use runner_core::policy::{Limit, Policy};
+use runner_core::policy::{Limit, Policy, Tag};
 use serde::Serialize;
 
 use super::error::{Position, Problem, closest};
-use super::keys::{self, PLUGIN_KEYS, SOURCE_KEYS};
+use super::keys::{self, FLEET_KEYS, PLUGIN_KEYS, SOURCE_KEYS};
 use super::roots::Origin;
+use super::schedule::Schedule;
 
 /// A source as it is configured, checked as far as that is possible without its plugin.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -27,6 +28,14 @@ pub struct SourceConfig {
     pub reserve: u32,
     /// Commands that one instance takes at once; 0: as many as it has processors.
     pub concurrency: u32,
+    /// Every other number of its policy; the three above do not count here.
+    pub numbers: Policy,
+    /// What tickets can ask for.
+    pub tags: Vec<Tag>,
+    /// Windows of time with another `prealloc`; the first with an open window counts.
+    pub schedule: Vec<Schedule>,
+    /// For `sh` on the instance, as part of each check.
+    pub check_command: Option<String>,
     /// The plugin's own keys, not yet checked against its schema.
     pub options: serde_json::Map<String, serde_json::Value>,
     /// The options are texts because the format has no types (INI, command line): the schema gives them theirs.
@@ -95,6 +104,10 @@ impl SourceConfig {
             maximum: None,
             reserve: 0,
             concurrency: 0,
+            numbers: Policy::default(),
+            tags: Vec::new(),
+            schedule: Vec::new(),
+            check_command: None,
             options: serde_json::Map::new(),
             options_untyped: false,
             hooks: Vec::new(),
@@ -131,13 +144,13 @@ impl SourceConfig {
         source
     }
 
-    /// The limits, given what the plugin's manifest says about the maximum.
+    /// The limits, given what the plugin's manifest says about the maximum; without the schedule.
     pub fn policy(&self, maximum_of_plugin: Limit) -> Policy {
         Policy {
             maximum: self.maximum.unwrap_or(maximum_of_plugin),
             reserve: self.reserve,
             concurrency: self.concurrency,
-            ..Policy::default()
+            ..self.numbers
         }
     }
 
@@ -177,7 +190,7 @@ impl SourceConfig {
         };
         let problem = self.problem(key, &message, None);
         let given = self.options.contains_key(key);
-        let own = keys::names(&[SOURCE_KEYS, PLUGIN_KEYS]);
+        let own = keys::names(&[SOURCE_KEYS, FLEET_KEYS, PLUGIN_KEYS]);
         match (meant, closest(key, own)) {
             (Some(meant), _) => problem.hint(format!("did you mean `{meant}`?")),
             (None, Some(own)) if given && own != key => {

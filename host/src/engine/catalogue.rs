@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use runner_core::id::SourceName;
-use runner_core::policy::Policy;
+use runner_core::id::{SourceName, Timestamp};
+use runner_core::policy::{Policy, Tag};
 
 use super::{Definition, Result};
 use crate::provider::{Hook, Provider, SshTarget};
@@ -12,7 +12,12 @@ use crate::provider::{Hook, Provider, SshTarget};
 #[derive(Clone, Debug)]
 pub struct Listing {
     pub name: SourceName,
+    /// What tickets can ask for.
+    pub tags: Vec<Tag>,
+    /// As the schedule wants it now.
     pub policy: Policy,
+    /// When the schedule may want something else; none: never.
+    pub policy_until: Option<Timestamp>,
     /// The sources of a pool, nested pools resolved.
     pub children: Option<Vec<SourceName>>,
 }
@@ -31,7 +36,7 @@ pub trait Catalogue: Send + Sync {
     /// Fails when the user took back what the definition's plugins were granted. Not asked before a discard.
     fn still_granted(&self, definition: &Definition) -> Result<()>;
 
-    /// The limits and the shape of a source as it is configured now; none when it is not configured any more.
+    /// The limits (as the schedule wants them now) and the shape of a source as it is configured now; none when it is not configured any more.
     fn current(&self, source: &SourceName) -> Result<Option<(Policy, String)>>;
 
     /// The limits of a pool as it is configured now.

@@ -27,13 +27,18 @@ impl Engine {
                     continue;
                 }
                 // Not configured (any more): its limits are those that its instances were made under.
-                let policy = match tx.newest_definition(&name)? {
-                    Some(stored) => parse_definition(&stored)?.policy,
-                    None => Policy::default(),
+                let (policy, tags) = match tx.newest_definition(&name)? {
+                    Some(stored) => {
+                        let definition = parse_definition(&stored)?;
+                        (definition.policy, definition.tags)
+                    }
+                    None => (Policy::default(), Vec::new()),
                 };
                 let listing = Listing {
                     name: name.clone(),
+                    tags,
                     policy,
+                    policy_until: None,
                     children: None,
                 };
                 listings.insert(name, listing);

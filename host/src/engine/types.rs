@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runner_core::id::{InstanceName, SourceName, Timestamp};
 use runner_core::instance::State;
-use runner_core::policy::{Limit, Policy};
+use runner_core::policy::{Limit, Policy, Tag};
 use serde::{Deserialize, Serialize};
 
 use crate::provider::{Access, Facts};
@@ -15,6 +15,12 @@ use crate::provider::{Access, Facts};
 pub struct Definition {
     pub source: SourceName,
     pub policy: Policy,
+    /// What tickets can ask for.
+    #[serde(default)]
+    pub tags: Vec<Tag>,
+    /// For `sh` on the instance, as part of each check.
+    #[serde(default)]
+    pub check_command: Option<String>,
     /// Name and version of the plugin, for errors.
     pub label: String,
     /// A digest of what decides whether an idle instance fits: component, configuration, scripts, hooks.

@@ -7,6 +7,17 @@ use super::*;
 
 const MANUAL: &str = include_str!("../../../CONFIGURATION.md");
 
+const ALL: [&[Key]; 8] = [
+    SOURCE_KEYS,
+    FLEET_KEYS,
+    TAG_KEYS,
+    SCHEDULE_KEYS,
+    PLUGIN_KEYS,
+    POOL_KEYS,
+    HOOK_KEYS,
+    SETTINGS_KEYS,
+];
+
 /// The table of a kind of key, as it stands in the manual.
 fn table(keys: &[Key]) -> String {
     let rows = keys.iter().map(|key| {
@@ -23,13 +34,7 @@ fn table(keys: &[Key]) -> String {
 
 #[test]
 fn the_manual_has_every_key_as_the_code_knows_it() {
-    for keys in [
-        SOURCE_KEYS,
-        PLUGIN_KEYS,
-        POOL_KEYS,
-        HOOK_KEYS,
-        SETTINGS_KEYS,
-    ] {
+    for keys in ALL {
         let table = table(keys);
         assert!(
             MANUAL.contains(&table),
@@ -50,14 +55,7 @@ fn the_manual_has_every_limit_with_its_default() {
         );
     }
     let rows = MANUAL.lines().filter(|line| line.starts_with("| `"));
-    let known = [
-        SOURCE_KEYS,
-        PLUGIN_KEYS,
-        POOL_KEYS,
-        HOOK_KEYS,
-        SETTINGS_KEYS,
-    ]
-    .concat();
+    let known = ALL.concat();
     for row in rows {
         let name = row.split('`').nth(1).unwrap();
         assert!(
@@ -108,6 +106,23 @@ fn sample(key: &str) -> &'static str {
     match key {
         "type" => "type = \"ssh\"",
         "maximum" | "reserve" | "concurrency" => "1",
+        "prealloc" | "max_starting" | "cost" | "priority" | "reuse_max_count" => "1",
+        "check_attempts" | "fleet.checks_at_once" => "1",
+        "on_demand" => "true",
+        "start_delay"
+        | "reuse_max_time"
+        | "reuse_opportunity_time"
+        | "idle_timeout"
+        | "max_age"
+        | "lease_ttl"
+        | "check_period"
+        | "backoff"
+        | "backoff_max"
+        | "fleet.orphan_grace"
+        | "fleet.history" => "\"1m\"",
+        "tags" => "[\"a\"]",
+        "check_command" => "\"true\"",
+        "schedule" => "[{ cron = \"0 8 * * *\", duration = \"1h\", prealloc = 1 }]",
         "hooks" => "[\"h\"]",
         "limits" => "{ run = 1 }",
         "sources" => "[\"local\"]",
@@ -121,6 +136,7 @@ fn sample(key: &str) -> &'static str {
 fn every_key_of_the_tables_is_taken_as_ours() {
     for key in SOURCE_KEYS
         .iter()
+        .chain(FLEET_KEYS)
         .chain(PLUGIN_KEYS)
         .filter(|key| key.name != "type")
     {

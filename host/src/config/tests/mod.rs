@@ -3,10 +3,12 @@
 mod crcache;
 mod discovering;
 mod explaining;
+mod fleet;
 mod hostile;
 mod limits;
 mod manual;
 mod pools;
+mod schedules;
 mod settings;
 mod sources;
 

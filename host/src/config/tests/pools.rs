@@ -1,5 +1,7 @@
 //! Pools: what they may draw on.
 
+use runner_core::policy::Limit;
+
 use super::*;
 
 fn pools(files: &[(&str, &str)]) -> Place {
@@ -51,8 +53,16 @@ fn mistakes() {
             ":3:1: unknown key `image` of a pool",
         ),
         (
-            "type = \"pool\"\nsources = [\"local\"]\nhooks = []\n",
-            ":3:1: unknown key `hooks` of a pool\n  hint: a pool has no plugin",
+            "type = \"pool\"\nsources = [\"local\"]\nprealloc = 1\n",
+            ":3:1: unknown key `prealloc` of a pool\n  hint: a pool makes no instances: write `prealloc` in the sources",
+        ),
+        (
+            "type = \"pool\"\nsources = [\"local\"]\n[[schedule]]\ncron = \"0 8 * * *\"\n",
+            ":3:3: unknown key `schedule` of a pool\n  hint: a pool makes no instances",
+        ),
+        (
+            "type = \"pool\"\nsources = [\"local\"]\ntag = [\"x\"]\n",
+            ":3:1: unknown key `tag` of a pool\n  hint: did you mean `tags`?",
         ),
         (
             "type = \"pool\"\nsources = [\"local\"]\nssh_host = \"x\"\n",
@@ -172,4 +182,18 @@ fn many_pools_take_no_time() {
     }
     let expanded = place.config().expand(&place.source("p0")).unwrap();
     assert_eq!(expanded.len(), 1);
+}
+
+#[test]
+fn what_a_pool_has_of_a_fleet() {
+    let text = "type = \"pool\"\nsources = [\"local\"]\nmaximum = 9\nreserve = 1\npriority = -3\ntags = [\"all:2\"]\nhooks = [\"./router.wasm\"]\n";
+    let source = toml(text).source("web");
+    let policy = source.policy(Limit::Unlimited);
+    assert_eq!((policy.maximum, policy.reserve), (Limit::At(9), 1));
+    assert_eq!(policy.priority, -3);
+    assert_eq!(
+        (source.tags[0].name.as_str(), source.tags[0].priority),
+        ("all", 2)
+    );
+    assert_eq!(source.hooks.len(), 1);
 }

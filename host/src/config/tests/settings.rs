@@ -1,5 +1,7 @@
 //! `config.toml`.
 
+use runner_core::policy::Millis;
+
 use super::*;
 
 #[test]
@@ -75,6 +77,19 @@ fn mistakes() {
             ":2:1: limit `run`: expected a number of seconds",
         ),
         (
+            "[fleet]\nchecks_at_once = 0",
+            ":2:18: `checks_at_once` is 0: it must be at least 1",
+        ),
+        (
+            "[fleet]\nhistory = \"a month\"",
+            ":2:11: `history` must be a duration such as `30s`, `5m` or `1h30m`, or whole seconds, not the text `a month`",
+        ),
+        (
+            "[fleet]\norphangrace = 1",
+            ":2:1: unknown key `orphangrace` in `[fleet]`\n  hint: did you mean `orphan_grace`?",
+        ),
+        ("fleet = 3", ":1:1: `fleet` must be a table"),
+        (
             "[sources.web]\ntype = \"local\"",
             ":1:2: unknown key `sources`",
         ),
@@ -100,6 +115,10 @@ fn a_project_selects_and_nothing_else() {
         (
             "[ssh]\nconfig = \"evil\"",
             ":2:1: a project cannot set `ssh.config`",
+        ),
+        (
+            "[fleet]\nhistory = 1",
+            ":2:1: a project cannot set `fleet.history`",
         ),
     ];
     for root in &ROOTS[2..] {
@@ -135,4 +154,37 @@ fn the_problems_of_all_files_at_once() {
         ("project/.runner/config.toml", "b = 1\nc = 1\n"),
     ]);
     assert_eq!(place.config().settings().unwrap_err().problems.len(), 3);
+}
+
+#[test]
+fn the_fleet_as_a_whole() {
+    let place = Place::with(&[
+        ("user/runner/config.toml", "[fleet]\nhistory = 0\n"),
+        (
+            "user/crcache/config.toml",
+            "[fleet]\nhistory = \"1d\"\norphan_grace = 90\nchecks_at_once = 3\n",
+        ),
+    ]);
+    let config = place.config();
+    let fleet = config.settings().unwrap().fleet;
+    let wanted = Fleet {
+        orphan_grace: Millis::seconds(90),
+        history: None,
+        checks_at_once: 3,
+    };
+    assert_eq!(fleet, wanted);
+    let values = config.explain_settings().unwrap();
+    let history = values.iter().find(|value| value.key == "fleet.history");
+    let history = history.unwrap();
+    assert_eq!(
+        (&history.value, history.origin),
+        (&"0".into(), Origin::User)
+    );
+    assert_eq!(history.shadowed[0].line, 2);
+    let grace = values
+        .iter()
+        .find(|value| value.key == "fleet.orphan_grace");
+    assert_eq!(grace.unwrap().value, "1m30s");
+    let built_in = Place::new().config().settings().unwrap().fleet;
+    assert_eq!(built_in, Fleet::default());
 }

@@ -301,6 +301,8 @@ impl World {
         Definition {
             source: source(name),
             policy: self.catalogue.sources.lock().unwrap()[&source(name)],
+            tags: Vec::new(),
+            check_command: None,
             label: "`model` 1".into(),
             shape: "shape".into(),
             workdir: true,

@@ -1,0 +1,144 @@
+//! What the engine sees of a configuration: policies in force, tags, and the shape that says whether an idle instance
+//! still fits.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use runner_core::id::{SourceName, Timestamp};
+use runner_core::policy::{Limit, Policy, Tag};
+
+use super::catalogue::AppCatalogue;
+use super::*;
+use crate::config::Roots;
+use crate::engine::{Catalogue, Listing};
+
+/// A clock that a test sets.
+struct Set(Mutex<Timestamp>);
+
+impl Clock for Set {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+struct World {
+    temp: tempfile::TempDir,
+    clock: Arc<Set>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            temp: tempfile::tempdir().unwrap(),
+            clock: Arc::new(Set(Mutex::new(Timestamp(0)))),
+        }
+    }
+
+    fn write(&self, source: &str, text: &str) {
+        let folder = self.temp.path().join("config/sources").join(source);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("source.toml"), text).unwrap();
+    }
+
+    /// A program that has read nothing yet.
+    fn app(&self) -> App {
+        let at = |name: &str| self.temp.path().join(name);
+        let environment = Environment {
+            roots: Roots {
+                user: vec![at("config")],
+                ..Roots::default()
+            },
+            state: at("state"),
+            cache: at("cache"),
+            data: at("data"),
+            user_config: at("config"),
+            runtime: at("runtime"),
+            path: "/usr/bin:/bin".into(),
+            user: "u".into(),
+            host: "h".into(),
+            program: Path::new("runner").into(),
+            script_of: None,
+            log: None,
+            no_color: true,
+            fault: None,
+        };
+        App::with_clock(environment, Arc::clone(&self.clock) as _)
+    }
+
+    fn current(&self, source: &str) -> (Policy, String) {
+        let catalogue = AppCatalogue(self.app());
+        catalogue.current(&named(source)).unwrap().unwrap()
+    }
+
+    fn listing(&self, source: &str) -> Listing {
+        let listings = AppCatalogue(self.app()).listings().unwrap();
+        let mut listings = listings.into_iter();
+        listings.find(|one| one.name == named(source)).unwrap()
+    }
+
+    fn set(&self, at: &str) {
+        let at: jiff::Timestamp = at.parse().unwrap();
+        *self.clock.0.lock().unwrap() = Timestamp(at.as_millisecond());
+    }
+}
+
+fn named(name: &str) -> SourceName {
+    SourceName::new(name).unwrap()
+}
+
+#[test]
+fn limits_tags_and_hours_do_not_change_the_shape() {
+    let world = World::new();
+    world.write("web", "type = \"local\"\n");
+    let (policy, shape) = world.current("web");
+    assert_eq!(policy.prealloc, 0);
+    world.write(
+        "web",
+        "type = \"local\"\nmaximum = 9\nprealloc = 2\npriority = 3\ncost = 4\nmax_age = \"1d\"\nlease_ttl = 60\ntags = [\"gpu\"]\ncheck_command = \"true\"\n[[schedule]]\ncron = \"0 8 * * *\"\nduration = \"1h\"\nprealloc = 5\n",
+    );
+    let (policy, same) = world.current("web");
+    assert_eq!((policy.maximum, policy.prealloc), (Limit::At(9), 2));
+    assert_eq!(same, shape);
+    // What is in the instance does.
+    let scripts = world.temp.path().join("config/sources/web/provision.d");
+    std::fs::create_dir(&scripts).unwrap();
+    std::fs::write(scripts.join("10-x"), "#!/bin/sh\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(scripts.join("10-x"), mode).unwrap();
+    assert_ne!(world.current("web").1, shape);
+}
+
+#[test]
+fn policies_are_those_of_the_hour() {
+    let world = World::new();
+    world.write(
+        "web",
+        "type = \"local\"\nprealloc = 1\ntags = [\"a\", \"b:2\"]\n[[schedule]]\ncron = \"0 8 * * *\"\nduration = \"1h\"\nprealloc = 5\n",
+    );
+    world.write(
+        "all",
+        "type = \"pool\"\nsources = [\"web\"]\ntags = [\"any\"]\npriority = 4\n",
+    );
+    let tag = |name: &str, priority| Tag {
+        name: name.into(),
+        priority,
+    };
+    for (now, prealloc, until) in [
+        ("2026-07-01T07:00:00Z", 1, "2026-07-01T08:00:00Z"),
+        ("2026-07-01T08:00:00Z", 5, "2026-07-01T09:00:00Z"),
+    ] {
+        world.set(now);
+        assert_eq!(world.current("web").0.prealloc, prealloc, "{now}");
+        let listing = world.listing("web");
+        assert_eq!(listing.policy.prealloc, prealloc, "{now}");
+        let until: jiff::Timestamp = until.parse().unwrap();
+        let until = Timestamp(until.as_millisecond());
+        assert_eq!(listing.policy_until, Some(until));
+        assert_eq!(listing.tags, [tag("a", 0), tag("b", 2)]);
+        let pool = world.listing("all");
+        assert_eq!((pool.policy.priority, pool.policy.prealloc), (4, 0));
+        assert_eq!((pool.policy_until, pool.tags), (None, vec![tag("any", 0)]));
+    }
+    let pool = AppCatalogue(world.app()).pool(&named("all")).unwrap();
+    assert_eq!(pool.priority, 4);
+}
