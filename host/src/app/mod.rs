@@ -21,7 +21,7 @@ pub use plugins::{GrantListing, PluginListing};
 use runner_core::id::Timestamp;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Changes, Config, ConfigError, SourceConfig, SourceKind};
 use crate::engine::{Engine, EngineError, FailureKind, Identity, Owner, Result};
 use crate::plugin::{PluginDirs, PluginHost};
 use crate::store::Store;
@@ -73,6 +73,18 @@ impl App {
         self.0
             .config
             .get_or_init(|| Config::discover(self.environment().roots.clone()))
+    }
+
+    /// Reads the configuration anew, for a process that lives on. What is broken, be it only for its plugin, stays as it
+    /// was and is reported.
+    pub fn reload(&self) -> Changes {
+        self.config().reload(|source| match source.kind {
+            SourceKind::Pool { .. } => Ok(()),
+            SourceKind::Provider { .. } => self
+                .resolve(source.clone(), source.name.to_string(), &[])
+                .map(drop)
+                .map_err(|error| problems_of(source, error)),
+        })
     }
 
     /// The time, for schedules.
@@ -143,6 +155,16 @@ impl App {
             environment.program.clone(),
         );
         Ok(self.0.engine.get_or_init(|| engine))
+    }
+}
+
+/// A source that cannot be used, as problems of its file: those that are the cause, if there are.
+fn problems_of(source: &SourceConfig, error: EngineError) -> ConfigError {
+    let chain = crate::engine::chain(&error);
+    let cause = error.source.map(|cause| cause.downcast::<ConfigError>());
+    match cause {
+        Some(Ok(problems)) => *problems,
+        _ => source.problem("", &chain, error.hint.as_deref()).into(),
     }
 }
 

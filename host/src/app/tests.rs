@@ -142,3 +142,30 @@ fn policies_are_those_of_the_hour() {
     let pool = AppCatalogue(world.app()).pool(&named("all")).unwrap();
     assert_eq!(pool.priority, 4);
 }
+
+#[test]
+fn a_key_that_only_the_plugin_can_refuse_leaves_the_source_as_it_was() {
+    let world = World::new();
+    world.write("web", "type = \"local\"\nmaximum = 3\n");
+    let app = world.app();
+    let catalogue = AppCatalogue(app.clone());
+    let maximum = || catalogue.current(&named("web")).unwrap().unwrap().0.maximum;
+    assert_eq!(app.reload().problems, []);
+    assert_eq!(maximum(), Limit::At(3));
+
+    world.write("web", "type = \"local\"\nmaximum = 4\nno_such_key = 1\n");
+    let changes = app.reload();
+    assert_eq!(changes.kept, [named("web")]);
+    let place = changes.problems[0].position.as_ref();
+    assert_eq!(place.map(|at| (at.line, at.column)), Some((3, 1)));
+    assert_eq!(maximum(), Limit::At(3));
+
+    world.write("web", "type = \"no-such-plugin\"\n");
+    let changes = app.reload();
+    assert_eq!((changes.kept.len(), changes.problems.len()), (1, 1));
+    assert_eq!(maximum(), Limit::At(3));
+
+    world.write("web", "type = \"local\"\nmaximum = 5\n");
+    assert_eq!(app.reload().changed, [named("web")]);
+    assert_eq!(maximum(), Limit::At(5));
+}

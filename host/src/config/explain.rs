@@ -40,7 +40,7 @@ impl Config {
     /// Everything that is configured, with its origin.
     pub fn explain(&self) -> Explanation {
         let mut values = Vec::new();
-        let mut problems = self.problems().to_vec();
+        let mut problems = self.problems();
         match self.explain_settings() {
             Ok(settings) => values.extend(settings),
             Err(error) => problems.extend(error.problems),

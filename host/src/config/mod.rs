@@ -10,12 +10,14 @@ mod document;
 mod error;
 mod explain;
 mod fleet;
+mod found;
 mod keys;
 mod limits;
 mod pools;
 mod read_ini;
 mod read_toml;
 mod read_yaml;
+mod reload;
 mod roots;
 mod schedule;
 pub mod scripts;
@@ -24,6 +26,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod values;
+mod watch;
 
 pub use argument::{SourceArgument, parse_option};
 pub use discover::{Config, SourceListing};
@@ -34,10 +37,12 @@ pub use keys::{
     TAG_KEYS,
 };
 pub use limits::{SourceLimits, limit_names};
+pub use reload::Changes;
 pub use roots::{Ignored, Origin, Roots};
 pub use schedule::{InvalidSchedule, Schedule, in_force};
 pub use settings::{Fleet, Setting, Settings};
 pub use source::{HookConfig, PluginPath, SourceConfig, SourceKind};
+pub use watch::Watch;
 
 /// The built-in settings as a commented `config.toml`, for people to print and copy from.
 pub const DEFAULTS: &str = include_str!("defaults.toml");

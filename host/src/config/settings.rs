@@ -18,7 +18,7 @@ use super::roots::{Origin, Roots};
 use super::values::{self, Wrong};
 
 /// The file's name in each root.
-const FILE: &str = "config.toml";
+pub(super) const FILE: &str = "config.toml";
 
 /// What the files say.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +98,22 @@ impl Settings {
     pub fn position_of_limit(&self, name: &str) -> Option<&Position> {
         let mut places = self.limit_places.iter();
         places.find(|(known, _)| known == name).map(|(_, at)| at)
+    }
+
+    /// The same values, wherever they stand.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        let values = |settings: &Self| {
+            (
+                settings
+                    .default_source
+                    .as_ref()
+                    .map(|set| set.value.clone()),
+                settings.ssh_config.as_ref().map(|set| set.value.clone()),
+                settings.limits.clone(),
+                settings.fleet,
+            )
+        };
+        values(self) == values(other)
     }
 
     /// Where a key of `[fleet]` stands.

@@ -154,6 +154,15 @@ impl SourceConfig {
         }
     }
 
+    /// The same values, wherever in the file they stand.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        let values = |source: &Self| Self {
+            positions: BTreeMap::new(),
+            ..source.clone()
+        };
+        values(self) == values(other)
+    }
+
     /// Where a key stands: `image`, `limits.compute`, `hosts.0` or `hosts[0]`. A key inside a value that has no place
     /// of its own is at its parent's place.
     pub fn position_of(&self, key: &str) -> Option<Position> {

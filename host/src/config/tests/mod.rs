@@ -8,6 +8,7 @@ mod hostile;
 mod limits;
 mod manual;
 mod pools;
+mod reloading;
 mod schedules;
 mod settings;
 mod sources;
