@@ -35,6 +35,7 @@ impl AppCatalogue {
                 log: Arc::new(NoSink),
                 ssh,
                 path: app.environment().path.clone(),
+                work: Some(app.environment().state.join("work")),
             },
         })
     }

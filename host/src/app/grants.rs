@@ -29,8 +29,11 @@ impl App {
             .is_some_and(|grant| grant.revoked_at.is_some());
         let granted = match &known {
             Some(grant) if !revoked => parse_capabilities(grant)?,
-            // The program's own components may do what their names promise, until that is taken back.
-            None if reference.embedded => return Ok(requested.clone()),
+            // The program's own components may do what their names promise, until that is taken back. What a configuration
+            // (a project's, perhaps) makes them run is nobody's promise.
+            None if reference.embedded && requested.commands.is_empty() => {
+                return Ok(requested.clone());
+            }
             _ => Capabilities::default(),
         };
         let missing = requested.missing_from(&granted);

@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use runner_core::id::SourceName;
@@ -37,6 +38,8 @@ pub struct Services {
     pub ssh: Option<Arc<SshSessions>>,
     /// Where programs are looked for when every program is granted, in the form of `PATH`.
     pub path: OsString,
+    /// The directory that holds the private directories of all instances; none: plugins are not told.
+    pub work: Option<PathBuf>,
 }
 
 impl Default for Services {
@@ -47,6 +50,7 @@ impl Default for Services {
             log: Arc::new(NoSink),
             ssh: None,
             path: OsString::new(),
+            work: None,
         }
     }
 }

@@ -24,6 +24,10 @@ pub struct Capabilities {
     pub ssh: BTreeSet<String>,
     /// A private directory per instance.
     pub workdir: bool,
+    /// Shell commands out of the configuration that it is going to run. They widen nothing that the shell it was granted
+    /// could not do; they are here so that a person sees them, and is asked again when one of them changes.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub commands: BTreeSet<String>,
 }
 
 /// Programs that may be started.
@@ -71,6 +75,7 @@ impl Capabilities {
             && self.secrets.is_empty()
             && self.ssh.is_empty()
             && !self.workdir
+            && self.commands.is_empty()
     }
 
     /// What of this is not part of `granted`.
@@ -95,6 +100,9 @@ impl Capabilities {
                     .any(|other| pattern_covers(other, host, Case::Matters))
             }),
             workdir: self.workdir && !granted.workdir,
+            commands: filtered(&self.commands, |command| {
+                !granted.commands.contains(command)
+            }),
         }
     }
 
@@ -115,6 +123,7 @@ impl Capabilities {
         sum.secrets.extend(other.secrets.iter().cloned());
         sum.ssh.extend(other.ssh.iter().cloned());
         sum.workdir |= other.workdir;
+        sum.commands.extend(other.commands.iter().cloned());
         sum
     }
 
@@ -263,6 +272,7 @@ mod tests {
             "secrets": ["TOKEN"],
             "ssh": ["web1", "*.lab"],
             "workdir": true,
+            "commands": ["make new"],
         }))
     }
 
@@ -321,6 +331,8 @@ mod tests {
             (json!({"ssh": ["a.lab", "*.b.lab"]}), true),
             (json!({"ssh": ["*"]}), false),
             (json!({"workdir": true}), true),
+            (json!({"commands": ["make new"]}), true),
+            (json!({"commands": ["make  new"]}), false),
         ] {
             let requested = rights(requested);
             let missing = requested.missing_from(&some());

@@ -80,6 +80,12 @@ impl Capabilities {
                 printable(name)
             ));
         }
+        for command in &self.commands {
+            lines.push(format!(
+                "run the shell command `{}` as you: it can do whatever you can do",
+                printable(command)
+            ));
+        }
         if self.workdir {
             lines.push(
                 "know the path of a private directory that each instance gets and that is deleted with it"
@@ -147,6 +153,11 @@ impl Capabilities {
                 .iter()
                 .map(|host| format!("ssh {}", printable(host))),
         );
+        facts.extend(
+            self.commands
+                .iter()
+                .map(|command| format!("command {}", printable(command))),
+        );
         if self.workdir {
             facts.insert("workdir".to_owned());
         }
@@ -199,6 +210,7 @@ mod tests {
             "secrets": ["TOKEN"],
             "ssh": ["web1", "*.lab", "*"],
             "workdir": true,
+            "commands": ["make new"],
         }));
         assert_eq!(
             all.explain(),
@@ -213,6 +225,7 @@ mod tests {
                 "send GET requests to every host below `example.org` (port 443): it can read what is there, and pass on what it knows",
                 "send GET, POST requests to `api.example.com` (ports 443, 8443): it can read and change what is there, and pass on what it knows",
                 "read your secret `TOKEN`, and use it wherever it may connect to",
+                "run the shell command `make new` as you: it can do whatever you can do",
                 "know the path of a private directory that each instance gets and that is deleted with it",
             ]
         );
@@ -232,11 +245,12 @@ mod tests {
         let new = rights(json!({
             "programs": {"named": {"podman": "/opt/podman", "tar": "/bin/tar"}},
             "ssh": ["web1"], "directories": {"/srv": "write"},
-            "http": [http("a.org", 443, "GET")], "workdir": true,
+            "http": [http("a.org", 443, "GET")], "workdir": true, "commands": ["make"],
         }));
         assert_eq!(
             new.diff(&old),
             [
+                "+ command make",
                 "- directory /srv (read)",
                 "+ directory /srv (write)",
                 "+ http GET a.org:443",
@@ -255,9 +269,10 @@ mod tests {
         let all = rights(json!({
             "programs": {"named": {(bad): (format!("/{bad}"))}}, "directories": {(format!("/{bad}")): "read"},
             "http": [http(bad, 1, bad)], "secrets": [bad], "ssh": [bad, format!("*.{bad}")],
+            "commands": [bad],
         }));
         let lines = [all.explain(), all.diff(&Capabilities::default())].concat();
-        assert_eq!(lines.len(), 12);
+        assert_eq!(lines.len(), 14);
         assert!(lines.iter().all(|line| !line.contains(char::is_control)));
     }
 }

@@ -21,7 +21,8 @@ use super::text::printable_cut;
 const MOST: usize = 4096;
 
 /// What a plugin asks for. In every text, `{key}` stands for the value of that configuration key; a list stands for one
-/// entry per value, a key that is not set for no entry at all.
+/// entry per value, a key that is not set for no entry at all. `{key=value}` stands for nothing where the key has that
+/// value, and elsewhere for no entry at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Requests {
@@ -34,6 +35,8 @@ pub struct Requests {
     pub ssh: Vec<String>,
     /// A private directory per instance.
     pub workdir: bool,
+    /// Shell commands of the configuration's that it runs; with them, nothing is granted unasked.
+    pub commands: Vec<String>,
 }
 
 /// Hosts to send HTTP requests to.
@@ -84,6 +87,7 @@ impl Requests {
         for text in self.texts() {
             for piece in pieces(text)? {
                 if let Piece::Key(key) = piece {
+                    let key = key.split_once('=').map_or(key, |(key, _)| key);
                     keys.insert(key.to_owned());
                 }
             }
@@ -111,6 +115,7 @@ impl Requests {
             .chain(self.directories.iter().map(|request| &request.path))
             .chain(&self.secrets)
             .chain(&self.ssh)
+            .chain(&self.commands)
             .chain(http)
             .map(String::as_str)
     }
@@ -137,6 +142,11 @@ impl Manifest {
             secrets: resolver.secrets(&requests.secrets),
             ssh: resolver.ssh(&requests.ssh),
             workdir: requests.workdir,
+            commands: resolver
+                .fill_all(&requests.commands)
+                .into_iter()
+                .map(|filled| filled.text)
+                .collect(),
         };
         if resolver.problems.is_empty() {
             Ok(rights)
@@ -317,12 +327,20 @@ impl Resolver<'_> {
     /// Every combination of the values that the placeholders stand for.
     fn fill(&mut self, template: &str) -> Vec<Filled> {
         let mut all = vec![Filled {
-            pattern: template == "*" || template.starts_with("*."),
+            pattern: unconditional(template) == "*" || unconditional(template).starts_with("*."),
             ..Filled::default()
         }];
         // `check` has seen that it parses.
         for piece in pieces(template).unwrap_or_default() {
             match piece {
+                Piece::Key(key) if key.contains('=') => {
+                    let holds = key
+                        .split_once('=')
+                        .is_some_and(|(key, value)| self.values(key).iter().any(|v| v == value));
+                    if !holds {
+                        return Vec::new();
+                    }
+                }
                 Piece::Text(text) => {
                     for filled in &mut all {
                         filled.text.push_str(text);
@@ -391,6 +409,16 @@ impl Resolver<'_> {
 enum Piece<'a> {
     Text(&'a str),
     Key(&'a str),
+}
+
+/// The text without the conditions at its beginning.
+fn unconditional(mut text: &str) -> &str {
+    while let Some((key, rest)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}'))
+        && key.contains('=')
+    {
+        text = rest;
+    }
+    text
 }
 
 /// Splits a text at its placeholders.
@@ -734,6 +762,39 @@ mod tests {
                 "{problems:?}"
             );
         }
+    }
+
+    #[test]
+    fn conditions_leave_entries_out() {
+        let request = &["{access=ssh}*", "{a=1}{b=true}{h}", "{access=ssh}*.lab", "{access=none}x"];
+        let hosts = |config: Value| {
+            let mut all = json!({"access": null, "a": null, "b": null, "h": null});
+            all.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
+            ssh(request, all)
+        };
+        assert_eq!(hosts(json!({"access": "ssh"})).unwrap(), ["*", "*.lab"]);
+        assert_eq!(hosts(json!({"access": "none"})).unwrap(), ["x"]);
+        let either = json!({"access": ["ssh", "none"]});
+        assert_eq!(hosts(either).unwrap(), ["*", "*.lab", "x"]);
+        assert_eq!(hosts(json!({})).unwrap(), [""; 0]);
+        let both = json!({"a": 1, "b": true, "h": "web"});
+        assert_eq!(hosts(both).unwrap(), ["web"]);
+        // A condition does not make a pattern of a value, and its key is one of the schema's.
+        assert!(hosts(json!({"a": 1, "b": true, "h": "*"})).is_err());
+        let manifest = json!({
+            "name": "test", "version": "1.0.0", "kind": "provider",
+            "requests": {"ssh": ["{acess=ssh}*"]}, "config": {"properties": {"access": {}}},
+        });
+        let problem = Manifest::parse(manifest.to_string().as_bytes()).unwrap_err();
+        assert!(problem.contains("acess"), "{problem}");
+    }
+
+    #[test]
+    fn commands_are_taken_as_they_are() {
+        let request = json!({"commands": ["{new}", "{list}"]});
+        let all = requested(request, json!({"new": "echo *; rm -rf \"$X\"", "list": null}), "");
+        let commands: Vec<_> = all.unwrap().commands.into_iter().collect();
+        assert_eq!(commands, ["echo *; rm -rf \"$X\""]);
     }
 
     #[test]

@@ -16,6 +16,10 @@ use crate::process::{self, ProcessError};
 /// What `output` collects of each stream.
 const CAPTURED: usize = 1 << 20;
 
+/// Tells a plugin's own programs where the private directories of all instances are: a plugin that lists keeps nothing
+/// itself, and a call that is about no instance knows no directory.
+const WORK: &str = "RUNNER_WORK_DIR";
+
 /// What a shell answers for a program that is not there.
 const NOT_FOUND: u8 = 127;
 
@@ -51,7 +55,7 @@ impl Host for State {
     }
 
     async fn output(&mut self, cmd: Command, stdin: Vec<u8>) -> Answer<Captured> {
-        let Program { native, .. } =
+        let Program { mut native, .. } =
             match resolve(self.bound.rights(), &self.bound.services.path, cmd) {
                 Ok(program) => program,
                 Err(Refused::Error(refused)) => return Ok(Err(refused)),
@@ -59,6 +63,9 @@ impl Host for State {
                     return Ok(Err(failed(format!("program `{name}` not found"))));
                 }
             };
+        if let (true, Some(work)) = (self.bound.grant.workdir, &self.bound.services.work) {
+            native.env.push((WORK.into(), work.into()));
+        }
         self.count_process()?;
         let _quiet = self.running.pause();
         let outcome = process::capture(&native, stdin, CAPTURED).await;
