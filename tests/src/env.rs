@@ -299,7 +299,7 @@ pub fn binary() -> PathBuf {
 }
 
 /// Compiled components, shared by all tests of this build.
-fn shared_cache() -> PathBuf {
+pub fn shared_cache() -> PathBuf {
     let cache = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("the workspace")

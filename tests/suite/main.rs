@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod cli;
+mod command;
 mod config;
 mod contention;
 mod contract;

@@ -234,7 +234,10 @@ mod tests {
     #[test]
     fn names_are_installed_or_embedded() {
         let home = home();
-        assert_eq!(home.dirs.names(), ["chroot", "container", "local", "ssh"]);
+        assert_eq!(
+            home.dirs.names(),
+            ["chroot", "command", "container", "local", "ssh"]
+        );
         write(
             &home.dirs.installed.join("test.wasm"),
             &fixtures::provider(MANIFEST),
@@ -243,7 +246,7 @@ mod tests {
         write(&home.dirs.installed.join("-x.wasm"), b"");
         assert_eq!(
             home.dirs.names(),
-            ["chroot", "container", "local", "ssh", "test"]
+            ["chroot", "command", "container", "local", "ssh", "test"]
         );
         let found = inspect(&home.dirs, &Locator::Name("test".to_owned())).unwrap();
         assert!(!found.reference.embedded);

@@ -39,6 +39,7 @@ mod schema;
 mod schema_bounds;
 mod sections;
 mod state;
+mod template;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::capabilities::{Capabilities, DirectoryAccess, HttpRight, Programs, plain_host};
 use super::manifest::{Config, Manifest};
 use super::schema::ConfigProblem;
+use super::template::{Piece, pieces, unconditional};
 use super::text::printable_cut;
 
 /// Entries that one template may expand to.
@@ -406,46 +407,6 @@ impl Resolver<'_> {
     }
 }
 
-enum Piece<'a> {
-    Text(&'a str),
-    Key(&'a str),
-}
-
-/// The text without the conditions at its beginning.
-fn unconditional(mut text: &str) -> &str {
-    while let Some((key, rest)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}'))
-        && key.contains('=')
-    {
-        text = rest;
-    }
-    text
-}
-
-/// Splits a text at its placeholders.
-fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
-    let wrong = || {
-        format!(
-            "`{}` in `requests` has a brace without its other half",
-            printable_cut(text, 80)
-        )
-    };
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some(open) = rest.find(['{', '}']) {
-        let (before, after) = rest.split_at(open);
-        pieces.push(Piece::Text(before));
-        let after = after.strip_prefix('{').ok_or_else(wrong)?;
-        let (key, tail) = after.split_once('}').ok_or_else(wrong)?;
-        if key.is_empty() || key.contains('{') {
-            return Err(wrong());
-        }
-        pieces.push(Piece::Key(key));
-        rest = tail;
-    }
-    pieces.push(Piece::Text(rest));
-    Ok(pieces)
-}
-
 /// A name without a slash, or an absolute path.
 fn plain_program(name: &str) -> bool {
     !name.contains('*') && (!name.contains('/') || name.starts_with('/'))
@@ -766,10 +727,17 @@ mod tests {
 
     #[test]
     fn conditions_leave_entries_out() {
-        let request = &["{access=ssh}*", "{a=1}{b=true}{h}", "{access=ssh}*.lab", "{access=none}x"];
+        let request = &[
+            "{access=ssh}*",
+            "{a=1}{b=true}{h}",
+            "{access=ssh}*.lab",
+            "{access=none}x",
+        ];
         let hosts = |config: Value| {
             let mut all = json!({"access": null, "a": null, "b": null, "h": null});
-            all.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
+            all.as_object_mut()
+                .unwrap()
+                .extend(config.as_object().unwrap().clone());
             ssh(request, all)
         };
         assert_eq!(hosts(json!({"access": "ssh"})).unwrap(), ["*", "*.lab"]);
@@ -792,7 +760,11 @@ mod tests {
     #[test]
     fn commands_are_taken_as_they_are() {
         let request = json!({"commands": ["{new}", "{list}"]});
-        let all = requested(request, json!({"new": "echo *; rm -rf \"$X\"", "list": null}), "");
+        let all = requested(
+            request,
+            json!({"new": "echo *; rm -rf \"$X\"", "list": null}),
+            "",
+        );
         let commands: Vec<_> = all.unwrap().commands.into_iter().collect();
         assert_eq!(commands, ["echo *; rm -rf \"$X\""]);
     }

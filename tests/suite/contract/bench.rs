@@ -26,6 +26,7 @@ enum Kind {
     Ssh,
     Chroot,
     Container,
+    Command,
     Fake(Fake),
 }
 
@@ -79,6 +80,29 @@ pub(crate) fn container() -> Option<Bench> {
     Some(Bench::new(env, Kind::Container))
 }
 
+/// Scripts whose machines are files, and who answer one of the sshd's aliases.
+pub(crate) fn command() -> Option<Bench> {
+    let mut env = TestEnv::new();
+    let server = Sshd::start(&mut env, &HOSTS)?;
+    env.keep(server);
+    let machines = env.path("machines");
+    std::fs::create_dir(&machines).unwrap();
+    let machines = machines.display();
+    let hosts = HOSTS.join(" ");
+    env.source(
+        SOURCE,
+        &format!(
+            "type = \"command\"\n{LIMITS}\
+             new = 'set -- {hosts} && shift $RESALLOC_ID_IN_POOL && echo $1 >{machines}/$RESALLOC_NAME && echo $1'\n\
+             delete = 'rm {machines}/$RESALLOC_NAME'\n\
+             check = 'test -e {machines}/$RESALLOC_NAME'\n\
+             list = 'ls {machines}'\n"
+        ),
+    );
+    env.grant(SOURCE);
+    Some(Bench::new(env, Kind::Command))
+}
+
 pub(crate) fn fake() -> Option<Bench> {
     let env = TestEnv::new();
     let fake = Fake::source(&env, SOURCE, LIMITS);
@@ -120,7 +144,10 @@ impl Bench {
 
     /// Do instances share this machine's file system (so that two of them must not use the same path)?
     pub(crate) fn sees_this_machine(&self) -> bool {
-        matches!(self.kind, Kind::Local | Kind::Ssh | Kind::Fake(_))
+        matches!(
+            self.kind,
+            Kind::Local | Kind::Ssh | Kind::Command | Kind::Fake(_)
+        )
     }
 
     /// What is still there of instances that should be gone.
@@ -129,6 +156,10 @@ impl Bench {
         let mut left = match &self.kind {
             Kind::Local => Vec::new(),
             Kind::Ssh => Vec::new(),
+            Kind::Command => std::fs::read_dir(env.path("machines"))
+                .expect("the machines")
+                .map(|entry| format!("machine {:?}", entry.unwrap().file_name()))
+                .collect(),
             Kind::Chroot => mounts_below(env.path("").as_path())
                 .into_iter()
                 .map(|point| format!("mount {}", point.display()))

@@ -1,5 +1,5 @@
-//! What every provider owes, tried against the real thing: the same cases over `local`, `ssh`, `chroot`, `container` and
-//! the fake. A case that only one provider could pass does not belong here.
+//! What every provider owes, tried against the real thing: the same cases over `local`, `ssh`, `chroot`, `container`,
+//! `command` and the fake. A case that only one provider could pass does not belong here.
 
 mod arguments;
 mod bench;
@@ -20,6 +20,7 @@ macro_rules! over_every_provider {
         over_every_provider!(@ ssh: $($case),*);
         over_every_provider!(@ chroot: $($case),*);
         over_every_provider!(@ container: $($case),*);
+        over_every_provider!(@ command: $($case),*);
         over_every_provider!(@ fake: $($case),*);
     };
     (@ $provider:ident: $($case:ident),*) => {

@@ -109,7 +109,10 @@ fn show(name: &str, context: &Context) -> Outcome {
     text.push_str("\ngrants\n");
     if grants.is_empty() {
         text.push_str(match &component {
-            Some(component) if component.reference.embedded => {
+            Some(component)
+                if component.reference.embedded
+                    && component.manifest.requests.commands.is_empty() =>
+            {
                 "  what it asks for, because it is part of runner\n"
             }
             _ => "  none\n",
