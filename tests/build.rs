@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Folders of `guests/`. Package `runner-guest-NAME`, constant `GUEST_NAME`.
-const GUESTS: [&str; 3] = ["fake", "hostile", "table"];
+const GUESTS: [&str; 4] = ["fake", "hostile", "table", "warden"];
+/// Folders of `examples/` that the suites use as well: crates outside the workspace, built as their readers would.
+const EXAMPLES: [&str; 2] = ["audit-hook", "route-hook"];
 const TARGET: &str = "wasm32-wasip2";
 
 fn main() {
@@ -19,6 +21,8 @@ fn main() {
     let target_dir = out.join("guests");
     for watched in [
         "tests/guests",
+        "examples/audit-hook",
+        "examples/route-hook",
         "sdk/src",
         "sdk/Cargo.toml",
         "wit",
@@ -30,30 +34,35 @@ fn main() {
         );
     }
     println!("cargo::rerun-if-changed=build.rs");
-    build(workspace, &target_dir);
+    let packages = GUESTS.map(|name| format!("--package=runner-guest-{name}"));
+    build(workspace, &target_dir, &packages);
     for name in GUESTS {
-        let file = target_dir
-            .join(TARGET)
-            .join("release")
-            .join(format!("runner_guest_{name}.wasm"));
-        assert!(file.exists(), "`{}` was not built", file.display());
-        println!(
-            "cargo::rustc-env=GUEST_{}={}",
-            name.to_uppercase(),
-            file.display()
-        );
+        tell("GUEST", name, &target_dir, &format!("runner_guest_{name}"));
+    }
+    for name in EXAMPLES {
+        build(&workspace.join("examples").join(name), &target_dir, &[]);
+        tell("EXAMPLE", name, &target_dir, &name.replace('-', "_"));
     }
 }
 
-fn build(workspace: &Path, target_dir: &Path) {
+/// Sets `KIND_NAME` to the component's path.
+fn tell(kind: &str, name: &str, target_dir: &Path, crate_name: &str) {
+    let file = target_dir
+        .join(TARGET)
+        .join("release")
+        .join(format!("{crate_name}.wasm"));
+    assert!(file.exists(), "`{}` was not built", file.display());
+    let name = name.replace('-', "_").to_uppercase();
+    println!("cargo::rustc-env={kind}_{name}={}", file.display());
+}
+
+fn build(directory: &Path, target_dir: &Path, packages: &[String]) {
     let mut command = Command::new(env::var_os("CARGO").expect("cargo sets it"));
     command
-        .current_dir(workspace)
+        .current_dir(directory)
         .args(["build", "--release", "--target", TARGET, "--target-dir"])
-        .arg(target_dir);
-    for name in GUESTS {
-        command.args(["--package", &format!("runner-guest-{name}")]);
-    }
+        .arg(target_dir)
+        .args(packages);
     // What the outer build was told (flags, wrappers such as clippy's, target directory, profile) is not meant for guests.
     for (name, _) in env::vars_os() {
         let Some(text) = name.to_str() else { continue };
@@ -79,6 +88,7 @@ fn build(workspace: &Path, target_dir: &Path) {
     }
     command
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")
+        .env("CARGO_PROFILE_RELEASE_LTO", "false")
         .env("CARGO_PROFILE_RELEASE_STRIP", "debuginfo");
     let output = command.output().expect("cargo starts");
     assert!(

@@ -5,8 +5,10 @@ use std::marker::PhantomData;
 use crate::bindings::provider::exports::runner::plugin::provider as wit_provider;
 use crate::bindings::provider::runner::plugin::process::Stdio as WitStdio;
 use crate::bindings::provider::runner::plugin::types as wit;
-use crate::bindings::{facts, hook, inventory, liveness, power, reuse, signals};
-use crate::{Context, Hook, Inventory, Liveness, Power, Probe, Provider, Reuse, Signals, Stdio};
+use crate::bindings::{facts, hook, inventory, liveness, power, reuse, routing, signals};
+use crate::{
+    Context, Hook, Inventory, Liveness, Power, Probe, Provider, Reuse, Router, Signals, Stdio,
+};
 
 /// The exports of the author's provider `P`.
 #[derive(Debug)]
@@ -83,7 +85,17 @@ impl<P: Reuse> reuse::exports::runner::plugin::reuse::Guest for ProviderAdapter<
 }
 
 impl<H: Hook> hook::exports::runner::plugin::hook::Guest for HookAdapter<H> {
-    fn on_event(ctx: wit::Context, at: crate::Point, inst: wit::Instance) -> Answer<()> {
-        Ok(H::on_event(&Context::read(ctx)?, at, &inst)?)
+    fn on_event(ctx: wit::Context, what: crate::Event, inst: wit::Instance) -> Answer<()> {
+        Ok(H::on_event(&Context::read(ctx)?, &what, &inst)?)
+    }
+}
+
+impl<R: Router> routing::exports::runner::plugin::routing::Guest for HookAdapter<R> {
+    fn route(
+        ctx: wit::Context,
+        request: crate::Ticket,
+        candidates: Vec<crate::Candidate>,
+    ) -> Answer<Vec<crate::Verdict>> {
+        Ok(R::route(&Context::read(ctx)?, &request, &candidates)?)
     }
 }

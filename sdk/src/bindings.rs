@@ -26,6 +26,7 @@ pub mod hook {
         path: "wit",
         world: "hook-plugin",
         pub_export_macro: true,
+        additional_derives: [PartialEq, Eq],
         with: {
             "runner:plugin/types@0.1.0": crate::bindings::provider::runner::plugin::types,
             "runner:plugin/process@0.1.0": crate::bindings::provider::runner::plugin::process,
@@ -60,3 +61,4 @@ optional!(facts, "with-facts", Default);
 optional!(power, "with-power");
 optional!(signals, "with-signals");
 optional!(reuse, "with-reuse");
+optional!(routing, "with-routing");

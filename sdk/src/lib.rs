@@ -60,7 +60,7 @@ mod types;
 
 pub use context::Context;
 pub use error::{Error, ErrorKind, Result};
-pub use hook::{Hook, Point};
+pub use hook::{Candidate, Event, Hook, Point, Router, Ticket, Verdict};
 pub use output::Output;
 pub use process::Stdio;
 pub use provider::{Inventory, Liveness, Power, Probe, Provider, Reuse, Signals};
@@ -73,5 +73,7 @@ pub use types::{
 #[doc(hidden)]
 pub mod __private {
     pub use crate::adapter::{HookAdapter, ProviderAdapter};
-    pub use crate::bindings::{facts, hook, inventory, liveness, power, provider, reuse, signals};
+    pub use crate::bindings::{
+        facts, hook, inventory, liveness, power, provider, reuse, routing, signals,
+    };
 }

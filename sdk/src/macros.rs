@@ -27,23 +27,52 @@ macro_rules! provider {
     };
 }
 
-/// Exports a [`Hook`](crate::Hook) and embeds its manifest.
+/// Exports a [`Hook`](crate::Hook), a [`Router`](crate::Router), or both, and embeds the manifest.
+///
+/// `exports` says which; left out, it is `[hook]`. What is not listed is not part of the component.
 ///
 /// ```ignore
 /// runner_sdk::hook!(FreeSpace, manifest = "plugin.json");
+/// runner_sdk::hook!(CheapFirst, manifest = "plugin.json", exports = [routing]);
+/// runner_sdk::hook!(Warden, manifest = "plugin.json", exports = [hook, routing]);
 /// ```
 #[macro_export]
 macro_rules! hook {
     ($plugin:ty, manifest = $manifest:literal $(,)?) => {
+        $crate::hook!($plugin, manifest = $manifest, exports = [hook]);
+    };
+    ($plugin:ty, manifest = $manifest:literal, exports = [$($export:ident),+ $(,)?] $(,)?) => {
         const _: () = {
-            const fn implements<H: $crate::Hook>() {}
-            implements::<$plugin>();
             #[allow(dead_code, reason = "only used when building for wasm32")]
             type Plugin = $crate::__private::HookAdapter<$plugin>;
-            #[cfg(target_arch = "wasm32")]
-    $crate::__private::hook::export!(Plugin with_types_in $crate::__private::hook);
+            $($crate::__hook_export!($export, $plugin, Plugin);)+
             $crate::__manifest!($manifest);
         };
+    };
+}
+
+/// Exports one interface of a hook.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __hook_export {
+    (hook, $plugin:ty, $adapter:ident) => {
+        $crate::__hook_export!(@ hook, Hook, $plugin, $adapter);
+    };
+    (routing, $plugin:ty, $adapter:ident) => {
+        $crate::__hook_export!(@ routing, Router, $plugin, $adapter);
+    };
+    (@ $module:ident, $interface:ident, $plugin:ty, $adapter:ident) => {
+        const _: () = {
+            const fn implements<H: $crate::$interface>() {}
+            implements::<$plugin>();
+        };
+        #[cfg(target_arch = "wasm32")]
+        $crate::__private::$module::export!($adapter with_types_in $crate::__private::$module);
+    };
+    ($other:ident, $plugin:ty, $adapter:ident) => {
+        compile_error!(concat!(
+            "a hook has no interface `", stringify!($other), "`: hook or routing"
+        ));
     };
 }
 

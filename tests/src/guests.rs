@@ -1,4 +1,4 @@
-//! Where the guests lie that `build.rs` compiled from `guests/`.
+//! Where the components lie that `build.rs` compiled from `guests/` and `examples/`.
 
 use std::path::Path;
 
@@ -15,4 +15,19 @@ pub fn hostile() -> &'static Path {
 /// A provider whose function table is larger than any limit, see `guests/table`.
 pub fn table() -> &'static Path {
     Path::new(env!("GUEST_TABLE"))
+}
+
+/// A hook that writes down what it is told, and fails and routes as its configuration asks for, see `guests/warden`.
+pub fn warden() -> &'static Path {
+    Path::new(env!("GUEST_WARDEN"))
+}
+
+/// The example of a hook that looks at instances, see `examples/audit-hook`.
+pub fn audit_hook() -> &'static Path {
+    Path::new(env!("EXAMPLE_AUDIT_HOOK"))
+}
+
+/// The example of a hook that routes, see `examples/route-hook`.
+pub fn route_hook() -> &'static Path {
+    Path::new(env!("EXAMPLE_ROUTE_HOOK"))
 }

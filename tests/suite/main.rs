@@ -10,6 +10,7 @@ mod contract;
 mod crash;
 mod crcache;
 mod grants;
+mod hooks;
 mod hostile;
 mod provision;
 mod quickstart;

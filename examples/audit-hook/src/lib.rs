@@ -1,7 +1,8 @@
-//! Refuses an instance that has too little free space for what will be done on it.
+//! Writes down what happens to instances, and refuses one that has too little free space for what will be done on it:
+//! a new one is discarded, a kept one is not handed out or kept again, and a check of it fails.
 #![forbid(unsafe_code)]
 
-use runner_sdk::{Context, Error, Hook, Instance, Point, Result, log, target};
+use runner_sdk::{Context, Error, Event, Hook, Instance, Point, Result, log, target};
 
 struct FreeSpace;
 
@@ -15,8 +16,14 @@ struct Config {
 impl Hook for FreeSpace {
     type Config = Config;
 
-    fn on_event(ctx: &Context<Config>, at: Point, instance: &Instance) -> Result<()> {
-        if at != Point::Provision {
+    fn on_event(ctx: &Context<Config>, event: &Event, instance: &Instance) -> Result<()> {
+        log::info(format!(
+            "{} of `{}`, {}",
+            event.at.word(),
+            instance.name,
+            event.owner.as_deref().unwrap_or("nobody's")
+        ));
+        if event.at == Point::Discard {
             return Ok(());
         }
         let Config { path, minimum_mb } = &ctx.config;

@@ -11,7 +11,7 @@ use super::{App, unloadable};
 use crate::config::{SourceConfig, SourceKind};
 use crate::engine::{Catalogue, Definition, Draw, EngineError, FailureKind, Listing, Result};
 use crate::plugin::{Binding, NoSink, Services};
-use crate::provider::{Hook, Listed, Provider, SshTarget};
+use crate::provider::{Hook, HookPoint, Listed, Provider, SshTarget};
 use crate::transport::SshInstance;
 
 /// The catalogue over the real configuration and the real plugins.
@@ -38,6 +38,14 @@ impl AppCatalogue {
                 work: Some(app.environment().state.join("work")),
             },
         })
+    }
+
+    fn hook(&self, source: &SourceName, bound: &Bound) -> Result<Arc<dyn Hook>> {
+        let binding = self.binding(source, bound)?;
+        self.0
+            .plugins()
+            .hook(&bound.component, binding)
+            .map_err(unloadable)
     }
 }
 
@@ -90,19 +98,20 @@ impl Catalogue for AppCatalogue {
         )))
     }
 
-    fn hooks(&self, definition: &Definition) -> Result<Vec<Arc<dyn Hook>>> {
+    fn hooks(&self, definition: &Definition, at: HookPoint) -> Result<Vec<Arc<dyn Hook>>> {
         let mut hooks = Vec::new();
         for value in &definition.hooks {
             let bound = bound(value, &definition.source)?;
-            let binding = self.binding(&definition.source, &bound)?;
-            hooks.push(
-                self.0
-                    .plugins()
-                    .hook(&bound.component, binding)
-                    .map_err(unloadable)?,
-            );
+            if bound.points.contains(&at) {
+                hooks.push(self.hook(&definition.source, &bound)?);
+            }
         }
         Ok(hooks)
+    }
+
+    fn routers(&self, asked: &SourceName) -> Result<Vec<Arc<dyn Hook>>> {
+        self.0
+            .routers(asked, |source, bound| self.hook(source, bound))
     }
 
     fn still_granted(&self, definition: &Definition) -> Result<()> {

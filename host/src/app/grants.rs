@@ -1,5 +1,8 @@
 //! What the user allows a plugin: looked up, asked for, recorded, refused.
 
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
+
 use runner_core::id::SourceName;
 
 use super::App;
@@ -37,7 +40,8 @@ impl App {
             _ => Capabilities::default(),
         };
         let missing = requested.missing_from(&granted);
-        if missing.is_empty() {
+        let once = (source.name.clone(), reference.digest.clone());
+        if missing.is_empty() || self.once().get(&once) == Some(requested) {
             return Ok(requested.clone());
         }
         let previous = match self
@@ -70,9 +74,19 @@ impl App {
                 self.remember(&source.name, component, requested)?;
                 Ok(requested.clone())
             }
-            Answer::Once => Ok(requested.clone()),
+            Answer::Once => {
+                self.once().insert(once, requested.clone());
+                Ok(requested.clone())
+            }
             Answer::Refuse => Err(refusal(&ask, revoked)),
         }
+    }
+
+    /// What was allowed for this call of the program only, by source and component.
+    fn once(&self) -> MutexGuard<'_, BTreeMap<(SourceName, String), Capabilities>> {
+        let once = &self.0.once;
+        // A map of finished entries is never half-changed.
+        once.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records a grant.

@@ -7,23 +7,26 @@ mod catalogue;
 mod consent;
 mod environment;
 mod grants;
+mod hooks;
 mod plugins;
 mod resolve;
 mod secrets;
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
 
 pub use crate::config::SourceArgument as SourceArg;
 pub use consent::{Answer, Consent, GrantAsk, Previous, Refuse};
 pub use environment::Environment;
 pub use plugins::{GrantListing, PluginListing};
+use runner_core::id::SourceName;
 
 use runner_core::id::Timestamp;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Changes, Config, ConfigError, SourceConfig, SourceKind};
 use crate::engine::{Engine, EngineError, FailureKind, Identity, Owner, Result};
-use crate::plugin::{PluginDirs, PluginHost};
+use crate::plugin::{Capabilities, PluginDirs, PluginHost};
 use crate::store::Store;
 use crate::transport::SshSessions;
 
@@ -39,6 +42,8 @@ struct Parts {
     plugins: OnceLock<PluginHost>,
     ssh: OnceLock<Arc<SshSessions>>,
     engine: OnceLock<Engine>,
+    /// What was granted for this call of the program only.
+    once: Mutex<BTreeMap<(SourceName, String), Capabilities>>,
 }
 
 impl App {
@@ -60,6 +65,7 @@ impl App {
             plugins: OnceLock::new(),
             ssh: OnceLock::new(),
             engine: OnceLock::new(),
+            once: Mutex::default(),
         }))
     }
 
@@ -78,12 +84,19 @@ impl App {
     /// Reads the configuration anew, for a process that lives on. What is broken, be it only for its plugin, stays as it
     /// was and is reported.
     pub fn reload(&self) -> Changes {
-        self.config().reload(|source| match source.kind {
-            SourceKind::Pool { .. } => Ok(()),
-            SourceKind::Provider { .. } => self
-                .resolve(source.clone(), source.name.to_string(), &[])
-                .map(drop)
-                .map_err(|error| problems_of(source, error)),
+        self.config().reload(|source| {
+            let resolved = match source.kind {
+                SourceKind::Pool { .. } => Ok(()),
+                SourceKind::Provider { .. } => self
+                    .resolve(source.clone(), source.name.to_string(), &[])
+                    .map(drop),
+            };
+            let mut hooks = 0..source.hooks.len();
+            resolved
+                .and_then(|()| {
+                    hooks.try_for_each(|number| self.find_hook(source, number).map(drop))
+                })
+                .map_err(|error| problems_of(source, error))
         })
     }
 

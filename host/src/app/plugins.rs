@@ -90,25 +90,29 @@ impl App {
         options: &[(String, String)],
     ) -> Result<Vec<GrantListing>> {
         let config = self.source_config(source)?;
+        let mut granted = Vec::new();
         let sources = match &config.kind {
-            SourceKind::Pool { .. } => self.config().expand(&config)?,
+            SourceKind::Pool { .. } => {
+                self.grant_hooks(&config, &mut granted)?;
+                self.config().expand(&config)?
+            }
             SourceKind::Provider { .. } => vec![config],
         };
-        let mut granted = Vec::new();
         for config in sources {
             let resolved = self.resolve(config, String::new(), options)?;
-            let name = resolved.source.name.clone();
-            granted.push(self.grant_and_list(&name, &resolved.component, &resolved.requested)?);
-            for hook in &resolved.source.hooks {
-                let component = self
-                    .plugins()
-                    .inspect(&locator(&hook.plugin))
-                    .map_err(unloadable)?;
-                let requested = self.hook_request(&resolved.source, &component, &hook.options)?;
-                granted.push(self.grant_and_list(&name, &component, &requested)?);
-            }
+            let name = &resolved.source.name;
+            granted.push(self.grant_and_list(name, &resolved.component, &resolved.requested)?);
+            self.grant_hooks(&resolved.source, &mut granted)?;
         }
         Ok(granted)
+    }
+
+    fn grant_hooks(&self, source: &SourceConfig, granted: &mut Vec<GrantListing>) -> Result<()> {
+        for number in 0..source.hooks.len() {
+            let hook = self.find_hook(source, number)?;
+            granted.push(self.grant_and_list(&source.name, &hook.component, &hook.requested)?);
+        }
+        Ok(())
     }
 
     fn grant_and_list(
@@ -183,31 +187,6 @@ impl App {
         draft.as_file().sync_all().map_err(failed)?;
         draft.persist(&path).map_err(|error| failed(error.error))?;
         Ok((path, component))
-    }
-
-    fn hook_request(
-        &self,
-        source: &SourceConfig,
-        component: &Component,
-        options: &serde_json::Map<String, serde_json::Value>,
-    ) -> Result<Capabilities> {
-        let wrong = |problems: Vec<crate::plugin::ConfigProblem>| {
-            let words: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            EngineError::new(
-                FailureKind::Invalid,
-                format!(
-                    "the options of hook `{}` of source `{}` are wrong: {}",
-                    component.reference.name,
-                    source.name,
-                    words.join("; ")
-                ),
-            )
-        };
-        let config = component.manifest.configure(options, &[]).map_err(wrong)?;
-        component
-            .manifest
-            .requested(&config, &self.environment().path)
-            .map_err(wrong)
     }
 }
 

@@ -1,5 +1,6 @@
 //! From the name of a source to its definition: configuration, component, validated keys, grant.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,14 +12,15 @@ use serde_json::{Map, Value};
 use super::consent::Consent;
 use super::{App, unloadable};
 use crate::config::{
-    ConfigError, HookConfig, PluginPath, Problem, SourceArgument, SourceConfig, SourceKind,
-    SourceLimits, in_force,
+    ConfigError, PluginPath, Problem, SourceArgument, SourceConfig, SourceKind, SourceLimits,
+    in_force,
 };
 use crate::engine::{Definition, Draw, EngineError, FailureKind, Result};
 use crate::plugin::{
     Capabilities, Component, ComponentRef, ConfigProblem, Limits, LoadError, Locator, Maximum,
     digest_of,
 };
+use crate::provider::HookPoint;
 
 /// What the engine keeps of a plugin without being able to read it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +29,9 @@ pub(super) struct Bound {
     pub(super) config: Map<String, Value>,
     pub(super) grant: Capabilities,
     pub(super) limits: Limits,
+    /// Of a hook: when it is told.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) points: BTreeSet<HookPoint>,
 }
 
 /// A source brought together, before anybody was asked for anything.
@@ -107,6 +112,8 @@ impl App {
         }
         let policy = config.policy(Limit::Unlimited);
         let asked = config.name.clone();
+        let limits = self.config().limits(&config)?.calls;
+        self.define_hooks(&config, &limits, asked.as_str(), consent)?;
         let mut sources = Vec::new();
         for child in self.config().expand(&config)? {
             let name = child.name.to_string();
@@ -203,7 +210,7 @@ impl App {
     }
 
     /// The problems of a schema with the keys below `table` of a source.
-    fn plugin_problems(
+    pub(super) fn plugin_problems(
         &self,
         source: &SourceConfig,
         table: &str,
@@ -231,11 +238,12 @@ impl App {
 
     /// The definition of a source, once everything it asks for is granted.
     pub(super) fn define(&self, resolved: Resolved, consent: &dyn Consent) -> Result<Definition> {
-        let mut hooks = Vec::new();
-        for (number, hook) in resolved.source.hooks.iter().enumerate() {
-            let table = format!("hooks.{number}.options.");
-            hooks.push(self.define_hook(&resolved, hook, &table, consent)?);
-        }
+        let (hooks, hook_points) = self.define_hooks(
+            &resolved.source,
+            &resolved.limits,
+            &resolved.argument,
+            consent,
+        )?;
         let grant = self.granted(
             &resolved.source,
             &resolved.component,
@@ -255,6 +263,7 @@ impl App {
             config: resolved.config,
             grant,
             limits: resolved.limits,
+            points: BTreeSet::new(),
         };
         Ok(Definition {
             source: resolved.source.name.clone(),
@@ -267,53 +276,11 @@ impl App {
             ),
             shape,
             workdir: resolved.requested.workdir,
-            provision_scripts: resolved.source.provision_scripts.clone(),
-            discard_scripts: resolved.source.discard_scripts.clone(),
+            scripts: resolved.source.scripts.clone().into(),
             script_deadline: resolved.script_deadline,
             plugin: json(&bound)?,
             hooks,
-        })
-    }
-
-    fn define_hook(
-        &self,
-        resolved: &Resolved,
-        hook: &HookConfig,
-        table: &str,
-        consent: &dyn Consent,
-    ) -> Result<Value> {
-        let component = self
-            .plugins()
-            .inspect(&locator(&hook.plugin))
-            .map_err(unloadable)?;
-        let source = &resolved.source;
-        if !component.is_hook() {
-            return Err(invalid(format!(
-                "`{}` is a provider, not a hook",
-                component.reference.name
-            ))
-            .hint(format!(
-                "it is named under `hooks` of source `{}`",
-                source.name
-            )));
-        }
-        let config = component
-            .manifest
-            .configure(&hook.options, &[])
-            .map_err(|problems| self.plugin_problems(source, table, &component, problems))?;
-        let requested = component
-            .manifest
-            .requested(&config, &self.environment().path)
-            .map_err(|problems| self.plugin_problems(source, table, &component, problems))?;
-        let grant = self.granted(source, &component, &requested, &resolved.argument, consent)?;
-        if !component.reference.embedded {
-            component.keep(&self.plugin_dirs()).map_err(unloadable)?;
-        }
-        json(&Bound {
-            component: component.reference.clone(),
-            config,
-            grant,
-            limits: resolved.limits.clone(),
+            hook_points,
         })
     }
 
@@ -326,15 +293,10 @@ impl App {
         };
         add(resolved.component.reference.digest.as_bytes());
         add(json(&resolved.config)?.to_string().as_bytes());
-        for hook in &resolved.source.hooks {
-            let component = self
-                .plugins()
-                .inspect(&locator(&hook.plugin))
-                .map_err(unloadable)?;
-            add(component.reference.digest.as_bytes());
-            add(json(&hook.options)?.to_string().as_bytes());
+        for part in self.shape_of_hooks(&resolved.source)? {
+            add(&part);
         }
-        if let Some(directory) = &resolved.source.provision_scripts {
+        if let Some(directory) = resolved.source.scripts.get(HookPoint::Provision.word()) {
             for script in scripts(directory)? {
                 add(script.as_os_str().as_encoded_bytes());
                 add(&read(&script)?);

@@ -185,19 +185,14 @@ pub fn explain_source(source: &SourceConfig) -> Vec<ExplainedValue> {
     for (key, value) in &source.limits {
         add(&format!("limits.{key}"), value.clone());
     }
-    for (key, folder) in [
-        ("provision.d", &source.provision_scripts),
-        ("discard.d", &source.discard_scripts),
-    ] {
-        if let Some(folder) = folder {
-            values.push(ExplainedValue {
-                key: key.into(),
-                value: folder.to_string_lossy().into(),
-                origin: source.origin,
-                position: Some(Position::whole(folder)),
-                shadowed: Vec::new(),
-            });
-        }
+    for (point, folder) in &source.scripts {
+        values.push(ExplainedValue {
+            key: format!("{point}.d"),
+            value: folder.to_string_lossy().into(),
+            origin: source.origin,
+            position: Some(Position::whole(folder)),
+            shadowed: Vec::new(),
+        });
     }
     values
 }

@@ -13,6 +13,7 @@ use super::document::Document;
 use super::error::{ConfigError, Position, Problem, shown_path};
 use super::pools;
 use super::roots::{Origin, Roots};
+use super::scripts::POINTS;
 use super::settings::{self, Settings};
 use super::source::{PluginPath, SourceConfig, SourceKind, local_name};
 
@@ -156,8 +157,11 @@ impl Found {
             no_scripts(&folder.path)?;
             return Ok(Some(source));
         }
-        source.provision_scripts = scripts(&folder.path, "provision.d")?;
-        source.discard_scripts = scripts(&folder.path, "discard.d")?;
+        for point in POINTS {
+            if let Some(path) = scripts(&folder.path, &format!("{point}.d"))? {
+                source.scripts.insert(point.into(), path);
+            }
+        }
         Ok(Some(source))
     }
 }
@@ -224,7 +228,7 @@ fn document(folder: &Path) -> Result<Document, ConfigError> {
 
 /// A pool makes no instances, so its scripts would never run, and nobody would notice.
 fn no_scripts(folder: &Path) -> Result<(), ConfigError> {
-    let found = ["provision.d", "discard.d"].map(|name| folder.join(name));
+    let found = POINTS.map(|point| folder.join(format!("{point}.d")));
     let problems = found.iter().filter(|path| path.symlink_metadata().is_ok());
     let problems = problems.map(|path| {
         Problem::at(Position::whole(path), "the scripts of a pool are never run")

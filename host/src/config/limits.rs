@@ -1,7 +1,7 @@
 //! The `[limits]` tables: checked when they are read, laid over each other when a source is used.
 //!
 //! What each limit means, its default and its bounds are the plugin room's (`Limits`). One more is the host's own:
-//! `scripts`, the time that one script of `provision.d` or `discard.d` may take.
+//! `scripts`, the time that one script of `provision.d`, `acquire.d`, … may take.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ const NONE_AT_ZERO: [&str; 2] = ["run", "copy"];
 pub struct SourceLimits {
     /// Of one plugin call.
     pub calls: Limits,
-    /// Of one script of `provision.d` or `discard.d`.
+    /// Of one script of `provision.d`, `acquire.d`, ….
     pub scripts: Duration,
 }
 

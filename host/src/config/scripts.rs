@@ -1,4 +1,5 @@
-//! The scripts of `provision.d` and `discard.d`: which files of such a folder are run, and in which order.
+//! The scripts of `provision.d`, `acquire.d`, … beside a source's file: which folders there are, which files of one are run,
+//! and in which order.
 //!
 //! Only lists them, by the rules of Debian's run-parts, which crcache names; running them is the engine's.
 
@@ -9,6 +10,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::error::{Position, Problem, shown_path};
+
+/// What scripts can be run at. The folder of each is `WORD.d`.
+pub const POINTS: [&str; 5] = ["provision", "acquire", "release", "check", "discard"];
 
 /// The scripts of a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -40,14 +40,12 @@ pub struct SourceConfig {
     pub options: serde_json::Map<String, serde_json::Value>,
     /// The options are texts because the format has no types (INI, command line): the schema gives them theirs.
     pub options_untyped: bool,
-    /// Hook plugins, in order.
+    /// Hook plugins, in order; those of a pool route.
     pub hooks: Vec<HookConfig>,
     /// Limits per plugin call that this source sets: the keys of `[limits]`, not yet laid over the defaults.
     pub limits: serde_json::Map<String, serde_json::Value>,
-    /// `provision.d`, when there is one.
-    pub provision_scripts: Option<PathBuf>,
-    /// `discard.d`, when there is one.
-    pub discard_scripts: Option<PathBuf>,
+    /// The folders of scripts that there are, by the word before `.d`: one of `scripts::POINTS`.
+    pub scripts: BTreeMap<String, PathBuf>,
     /// Whose word this is.
     pub origin: Origin,
     /// The file it was read from; none for the implicit `local` and for `--source FILE.wasm`.
@@ -112,8 +110,7 @@ impl SourceConfig {
             options_untyped: false,
             hooks: Vec::new(),
             limits: serde_json::Map::new(),
-            provision_scripts: None,
-            discard_scripts: None,
+            scripts: BTreeMap::new(),
             origin,
             file: None,
             shadowed: Vec::new(),

@@ -17,6 +17,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::discover::Config;
 use super::found::{CRCACHES, OURS};
+use super::scripts::POINTS;
 use super::settings;
 use super::source::{PluginPath, SourceKind};
 
@@ -45,7 +46,7 @@ impl Config {
             for name in ["", OURS, CRCACHES] {
                 look(&folder.join(name));
             }
-            for scripts in ["provision.d", "discard.d"].map(|name| folder.join(name)) {
+            for scripts in POINTS.map(|point| folder.join(format!("{point}.d"))) {
                 look(&scripts);
                 entries(&scripts).iter().for_each(|script| look(script));
             }
@@ -82,7 +83,7 @@ impl Config {
             }
         }
         for folder in self.folders() {
-            list.extend(["provision.d", "discard.d"].map(|name| folder.join(name)));
+            list.extend(POINTS.map(|point| folder.join(format!("{point}.d"))));
             list.insert(folder);
         }
         list.retain(|path| path.is_dir());

@@ -6,7 +6,7 @@ use runner_core::id::{SourceName, Timestamp};
 use runner_core::policy::{Policy, Tag};
 
 use super::{Definition, Result};
-use crate::provider::{Hook, Provider, SshTarget};
+use crate::provider::{Hook, HookPoint, Provider, SshTarget};
 
 /// A source or pool as it is configured now.
 #[derive(Clone, Debug)]
@@ -30,8 +30,12 @@ pub trait Catalogue: Send + Sync {
     /// The host's own way to an instance that is reached by ssh; loads no component.
     fn ssh(&self, definition: &Definition, target: &SshTarget) -> Result<Arc<dyn Provider>>;
 
-    /// The hook plugins of a definition, in order.
-    fn hooks(&self, definition: &Definition) -> Result<Vec<Arc<dyn Hook>>>;
+    /// The hook plugins of a definition that listen at this point, in order.
+    fn hooks(&self, definition: &Definition, at: HookPoint) -> Result<Vec<Arc<dyn Hook>>>;
+
+    /// The hook plugins that route what is asked of this source or pool, in order, as they are configured now. Loads
+    /// nothing when there are none. One that cannot be used is there all the same, and answers why.
+    fn routers(&self, asked: &SourceName) -> Result<Vec<Arc<dyn Hook>>>;
 
     /// Fails when the user took back what the definition's plugins were granted. Not asked before a discard.
     fn still_granted(&self, definition: &Definition) -> Result<()>;

@@ -7,8 +7,7 @@ use runner_core::instance::{Event, State};
 
 use super::provision::chain;
 use super::{
-    Definition, Engine, EngineError, FailureKind, ReleaseEnd, Released, Result, fault,
-    parse_definition,
+    Engine, EngineError, FailureKind, ReleaseEnd, Released, Result, fault, parse_definition,
 };
 use crate::provider::{Doomed, ErrorKind, HookPoint, Provider};
 use crate::store::{Durability, InstanceRow, StoreError};
@@ -149,7 +148,7 @@ impl Engine {
         let definition = parse_definition(&self.store().read(|tx| tx.definition(row.definition))?)?;
         // Only what was told that it exists is told that it goes; and only once, not at each repeated discard.
         if row.handle.is_some() && row.attempts == 0 {
-            self.tell(row, &definition).await;
+            self.tell(HookPoint::Discard, &definition, row).await?;
         }
         fault::point("discard:hooks-passed");
         let provider = self.catalogue().provider(&definition)?;
@@ -172,34 +171,6 @@ impl Engine {
         }
         fault::point("discard:workdir-removed");
         Ok(())
-    }
-
-    /// Scripts and hooks before the end. Their failure is reported and keeps nothing alive.
-    async fn tell(&self, row: &InstanceRow, definition: &Definition) {
-        if let Some(directory) = &definition.discard_scripts {
-            let told = self
-                .run_scripts(
-                    HookPoint::Discard,
-                    directory,
-                    definition.script_deadline,
-                    row,
-                )
-                .await;
-            if let Err(error) = told {
-                tracing::error!(
-                    "{}; `{}` is discarded all the same",
-                    chain(&error),
-                    row.name
-                );
-            }
-        }
-        if let Err(error) = self.run_hooks(HookPoint::Discard, definition, row).await {
-            tracing::error!(
-                "{}; `{}` is discarded all the same",
-                chain(&error),
-                row.name
-            );
-        }
     }
 
     fn forget(&self, name: &InstanceName, error: &EngineError) -> Result<()> {

@@ -16,6 +16,7 @@ mod hooks;
 mod provision;
 mod release;
 mod repair;
+mod route;
 mod run;
 mod scripts;
 mod status;
@@ -35,7 +36,8 @@ pub use copy::CopySummary;
 pub use error::{EngineError, FailureKind};
 pub use provision::chain;
 pub use repair::RepairReport;
-pub use scripts::SCRIPT_OF;
+pub use route::{Routed, Routing};
+pub use scripts::{SCRIPT_OF, ScriptFolders};
 pub use types::*;
 
 use crate::clock::Clock;

@@ -94,24 +94,14 @@ impl Engine {
             )
         })?;
         fault::point("provision:allocated");
-        let nothing_to_run = definition.provision_scripts.is_none() && definition.hooks.is_empty();
+        let nothing_to_run = !self.has(HookPoint::Provision, definition);
         self.record(row, definition, allocated, nothing_to_run)?;
         fault::point("provision:recorded");
         if nothing_to_run {
             return Ok(());
         }
 
-        if let Some(directory) = &definition.provision_scripts {
-            self.run_scripts(
-                HookPoint::Provision,
-                directory,
-                definition.script_deadline,
-                row,
-            )
-            .await?;
-        }
-        self.run_hooks(HookPoint::Provision, definition, row)
-            .await?;
+        self.tell(HookPoint::Provision, definition, row).await?;
         fault::point("provision:hooks-passed");
 
         let now = self.now();

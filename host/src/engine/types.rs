@@ -27,15 +27,17 @@ pub struct Definition {
     pub shape: String,
     /// The host keeps a directory per instance.
     pub workdir: bool,
-    /// Directories of scripts, `provision.d` and `discard.d`.
-    pub provision_scripts: Option<std::path::PathBuf>,
-    pub discard_scripts: Option<std::path::PathBuf>,
+    #[serde(flatten)]
+    pub scripts: super::ScriptFolders,
     /// How long one script may run.
     pub script_deadline: Duration,
     /// The component with its configuration, grant and limits; only the catalogue can read it.
     pub plugin: serde_json::Value,
-    /// Hook plugins in order, likewise.
+    /// Hook plugins that are told of events, in order, likewise.
     pub hooks: Vec<serde_json::Value>,
+    /// When any of them wants to be told.
+    #[serde(default)]
+    pub hook_points: std::collections::BTreeSet<crate::provider::HookPoint>,
 }
 
 /// What `acquire` draws on: one source, or the sources of a pool in order.

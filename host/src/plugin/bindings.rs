@@ -62,3 +62,4 @@ optional_world!(facts, "with-facts");
 optional_world!(power, "with-power");
 optional_world!(signals, "with-signals");
 optional_world!(reuse, "with-reuse");
+optional_world!(routing, "with-routing");

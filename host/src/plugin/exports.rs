@@ -84,16 +84,29 @@ pub(super) fn check(
             .iter()
             .any(|name| ours(name).is_some_and(|(found, _)| found == interface))
     };
-    let (required, world) = match manifest.kind {
-        Kind::Provider => ("provider", "provider-plugin"),
-        Kind::Hook => ("hook", "hook-plugin"),
+    let (kind, required) = match manifest.kind {
+        Kind::Provider => ("provider", &["provider"][..]),
+        Kind::Hook => ("hook", &["hook", "routing"][..]),
     };
-    if !has(required) {
+    if !required.iter().any(|interface| has(interface)) {
+        let name = |interface: &&str| format!("`{PACKAGE}{interface}@{OURS_TEXT}`");
+        let world = |interface: &&str| format!("`{PACKAGE}{interface}-plugin`");
+        let list = |name: &dyn Fn(&&str) -> String| {
+            required.iter().map(name).collect::<Vec<_>>().join(" or ")
+        };
         return Err(wrong(format!(
-            "its manifest says that it is a {required}, but it does not export `{PACKAGE}{required}@{OURS_TEXT}`{}",
+            "its manifest says that it is a {kind}, but it does not export {}{}",
+            list(&name),
             exported(&shape.exports)
         ))
-        .hint(format!("build it for the world `{PACKAGE}{world}`")));
+        .hint(format!("build it for the world {}", list(&world))));
+    }
+    let is_hook = manifest.kind == Kind::Hook;
+    if manifest.points.is_some() && !has("hook") {
+        return Err(wrong(format!(
+            "its manifest names `points`, but it does not export `{PACKAGE}hook@{OURS_TEXT}`"
+        ))
+        .hint("only what exports `hook` is told of events: remove `points`, or export it"));
     }
     Ok(Optional {
         liveness: has("liveness"),
@@ -103,6 +116,8 @@ pub(super) fn check(
         signals: has("signals"),
         reuse: has("reuse"),
         copy: manifest.copy,
+        hook: is_hook && has("hook"),
+        routing: is_hook && has("routing"),
     })
 }
 
@@ -173,14 +188,36 @@ mod tests {
             power: true,
             signals: true,
             reuse: true,
-            copy: false,
+            ..Optional::default()
         };
         assert_eq!(run("provider", &[], &all), Ok(everything));
         assert_eq!(run("provider", &[], &all[..1]), Ok(Optional::default()));
         let foreign = [all[0], "example:other/power@0.1.0"];
         assert_eq!(run("provider", &[], &foreign), Ok(Optional::default()));
-        let hook = ["runner:plugin/hook@0.1.0"];
-        assert_eq!(run("hook", &[], &hook), Ok(Optional::default()));
+        let of_hook = |hook, routing| {
+            Ok(Optional {
+                hook,
+                routing,
+                ..Optional::default()
+            })
+        };
+        let both = ["runner:plugin/hook@0.1.0", "runner:plugin/routing@0.1.0"];
+        assert_eq!(run("hook", &[], &both), of_hook(true, true));
+        assert_eq!(run("hook", &[], &both[..1]), of_hook(true, false));
+        assert_eq!(run("hook", &[], &both[1..]), of_hook(false, true));
+    }
+
+    #[test]
+    fn points_need_somebody_to_tell() {
+        let manifest = MANIFEST.replace("\"provider\"", "\"hook\", \"points\": [\"check\"]");
+        let manifest = Manifest::parse(manifest.as_bytes()).unwrap();
+        let shape = |export: &str| Shape {
+            exports: [format!("runner:plugin/{export}@0.1.0")].into(),
+            ..Shape::default()
+        };
+        assert!(check("x.wasm", &manifest, &shape("hook")).is_ok());
+        let error = check("x.wasm", &manifest, &shape("routing")).unwrap_err();
+        assert!(error.to_string().contains("names `points`"), "{error}");
     }
 
     #[test]
@@ -215,7 +252,7 @@ mod tests {
                 "hook",
                 &[],
                 &[provider],
-                "does not export `runner:plugin/hook@0.1.0`; it exports `runner:plugin/provider@0.1.0`",
+                "does not export `runner:plugin/hook@0.1.0` or `runner:plugin/routing@0.1.0`; it exports `runner:plugin/provider@0.1.0`",
             ),
             (
                 "provider",

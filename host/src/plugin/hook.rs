@@ -4,15 +4,31 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::bindings::hook::exports::runner::plugin::hook::Point;
+use super::bindings::hook::exports::runner::plugin::hook::{Event, Point};
 use super::call::{Call, call};
-use super::convert;
 use super::state::Bound;
-use crate::provider::{Hook, HookPoint, Instance, Result, Target};
+use super::{convert, route};
+use crate::provider::{
+    ErrorKind, Hook, HookPoint, Instance, Occasion, Optional, ProviderError, Result,
+    RouteCandidate, RouteRequest, RouteVerdict, Target,
+};
 
-/// A hook plugin, bound to a source.
+/// A hook plugin, bound to a source or pool.
 pub(crate) struct PluginHook {
     pub(crate) bound: Arc<Bound>,
+    pub(crate) optional: Optional,
+}
+
+impl PluginHook {
+    fn error(&self, kind: ErrorKind, message: String) -> ProviderError {
+        ProviderError {
+            kind,
+            message,
+            remedy: None,
+            context: self.bound.call_context("route", None),
+            guest_log: Vec::new(),
+        }
+    }
 }
 
 #[async_trait]
@@ -21,12 +37,20 @@ impl Hook for PluginHook {
         &self.bound.plugin
     }
 
+    fn routes(&self) -> bool {
+        self.optional.routing
+    }
+
     async fn on_event(
         &self,
         at: HookPoint,
+        occasion: &Occasion,
         instance: &Instance,
         target: Arc<dyn Target>,
     ) -> Result<()> {
+        if !self.optional.hook {
+            return Ok(());
+        }
         let of = Call {
             name: "on-event",
             instance: Some(instance.name.as_str().to_owned()),
@@ -34,19 +58,75 @@ impl Hook for PluginHook {
             target: Some(target),
         };
         let instance = convert::instance(instance);
-        let point = match at {
-            HookPoint::Provision => Point::Provision,
-            HookPoint::Discard => Point::Discard,
+        let event = Event {
+            at: point(at),
+            owner: occasion.owner.clone(),
+            shelf: occasion.shelf.clone(),
+            ticket: occasion.ticket.clone(),
         };
         call(&self.bound, of, move |store, loaded, bound| {
             Box::pin(async move {
-                let world = bound.component.hook()?.load(&mut *store, loaded)?;
+                let indices = bound.component.hook()?.hook.as_ref();
+                let indices =
+                    indices.ok_or_else(|| wasmtime::format_err!("the export is not there"))?;
+                let world = indices.load(&mut *store, loaded)?;
                 let guest = world.runner_plugin_hook();
                 guest
-                    .call_on_event(store, &bound.context, point, &instance)
+                    .call_on_event(store, &bound.context, &event, &instance)
                     .await
             })
         })
         .await
+    }
+
+    async fn route(
+        &self,
+        request: &RouteRequest,
+        candidates: &[RouteCandidate],
+    ) -> Result<Vec<RouteVerdict>> {
+        if !self.optional.routing {
+            let message = "the plugin does not do `route`".to_owned();
+            return Err(self.error(ErrorKind::Unsupported, message));
+        }
+        let of = Call {
+            name: "route",
+            instance: None,
+            deadline: self.bound.limits.route,
+            target: None,
+        };
+        let asked = candidates.len();
+        let request = route::ticket(request);
+        let candidates: Vec<_> = candidates.iter().map(route::candidate).collect();
+        let verdicts = call(&self.bound, of, move |store, loaded, bound| {
+            Box::pin(async move {
+                let indices = bound.component.hook()?.routing.as_ref();
+                let indices =
+                    indices.ok_or_else(|| wasmtime::format_err!("the export is not there"))?;
+                let world = indices.load(&mut *store, loaded)?;
+                let guest = world.runner_plugin_routing();
+                guest
+                    .call_route(store, &bound.context, &request, &candidates)
+                    .await
+            })
+        })
+        .await?;
+        if verdicts.len() != asked {
+            let message = format!(
+                "the plugin answered {} verdicts on {asked} candidates",
+                verdicts.len()
+            );
+            return Err(self.error(ErrorKind::Malformed, message));
+        }
+        Ok(verdicts)
+    }
+}
+
+fn point(at: HookPoint) -> Point {
+    match at {
+        HookPoint::Provision => Point::Provision,
+        HookPoint::Acquire => Point::Acquire,
+        HookPoint::Release => Point::Release,
+        HookPoint::Check => Point::Check,
+        HookPoint::Discard => Point::Discard,
     }
 }

@@ -70,6 +70,7 @@ impl PluginHost {
     ) -> Result<Arc<dyn Hook>, LoadError> {
         Ok(Arc::new(PluginHook {
             bound: self.bind(reference, binding, Role::Hook)?,
+            optional: reference.optional,
         }))
     }
 

@@ -50,6 +50,9 @@ pub struct Limits {
     /// One event of a hook. Provisioning installs packages.
     #[serde(with = "seconds")]
     pub hook: Duration,
+    /// One question to a hook that routes. A ticket waits for the answer, and every ticket asks.
+    #[serde(with = "seconds")]
+    pub route: Duration,
     /// Time that the plugin itself computes in one call; waiting for programs and hosts is not counted. Plugins translate
     /// requests, which takes microseconds: ten seconds is a loop.
     #[serde(with = "seconds")]
@@ -93,6 +96,7 @@ impl Default for Limits {
             clean: Duration::from_secs(600),
             signal: Duration::from_secs(10),
             hook: Duration::from_secs(600),
+            route: Duration::from_secs(10),
             compute: Duration::from_secs(10),
             memory: 256 * MIB,
             stack: 512 * KIB,
@@ -117,7 +121,7 @@ const MILLISECONDS: fn(Duration) -> u64 =
     |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
 
 /// Everything that has bounds. Deadlines in milliseconds.
-const BOUNDS: [Bound; 21] = [
+const BOUNDS: [Bound; 22] = [
     ("allocate", 1, LONGEST, |l| MILLISECONDS(l.allocate)),
     ("run", 0, LONGEST, |l| MILLISECONDS(l.run)),
     ("copy", 0, LONGEST, |l| MILLISECONDS(l.copy)),
@@ -129,6 +133,7 @@ const BOUNDS: [Bound; 21] = [
     ("clean", 1, LONGEST, |l| MILLISECONDS(l.clean)),
     ("signal", 1, LONGEST, |l| MILLISECONDS(l.signal)),
     ("hook", 1, LONGEST, |l| MILLISECONDS(l.hook)),
+    ("route", 1, LONGEST, |l| MILLISECONDS(l.route)),
     // Below the 10 ms of the ticker the bound would mean nothing.
     ("compute", 10, LONGEST, |l| MILLISECONDS(l.compute)),
     // A Rust component needs 2 MiB; a 32-bit memory has 4 GiB.
@@ -144,7 +149,7 @@ const BOUNDS: [Bound; 21] = [
 ];
 
 /// How many of [`BOUNDS`] are times.
-const TIMES: usize = 12;
+const TIMES: usize = 13;
 
 impl Limits {
     /// The names of all limits, as configuration files write them.

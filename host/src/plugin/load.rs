@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
-use super::bindings::{facts, hook, inventory, liveness, power, provider, reuse, signals};
+use super::bindings::{facts, hook, inventory, liveness, power, provider, reuse, routing, signals};
 use super::engine::{GuestEngine, lock};
 use super::state::State;
 use super::{
@@ -86,8 +86,8 @@ impl LoadedComponent {
         }
     }
 
-    /// Its function as a hook.
-    pub(crate) fn hook(&self) -> wasmtime::Result<&hook::HookPluginIndices> {
+    /// Its functions as a hook.
+    pub(crate) fn hook(&self) -> wasmtime::Result<&HookExports> {
         match &self.exports {
             Exports::Hook(exports) => Ok(exports),
             Exports::Provider(_) => Err(wasmtime::format_err!(
@@ -100,7 +100,13 @@ impl LoadedComponent {
 /// Where the functions are that the host calls, looked up once.
 enum Exports {
     Provider(Box<ProviderExports>),
-    Hook(hook::HookPluginIndices),
+    Hook(HookExports),
+}
+
+/// A hook's functions: at least one is there.
+pub(crate) struct HookExports {
+    pub(crate) hook: Option<hook::HookPluginIndices>,
+    pub(crate) routing: Option<routing::WithRoutingIndices>,
 }
 
 /// A provider's functions.
@@ -143,7 +149,7 @@ pub(crate) fn load(
         Role::Provider => {
             provider_exports(&pre, reference).map(|exports| Exports::Provider(Box::new(exports)))
         }
-        Role::Hook => hook::HookPluginIndices::new(&pre).map(Exports::Hook),
+        Role::Hook => hook_exports(&pre, reference).map(Exports::Hook),
     };
     let exports = exports.map_err(|e| incompatible(reference, &e))?;
     let loaded = Arc::new(LoadedComponent { pre, exports });
@@ -180,6 +186,17 @@ fn provider_exports(
         power: when(has.power, || power::WithPowerIndices::new(pre))?,
         signals: when(has.signals, || signals::WithSignalsIndices::new(pre))?,
         reuse: when(has.reuse, || reuse::WithReuseIndices::new(pre))?,
+    })
+}
+
+fn hook_exports(
+    pre: &InstancePre<State>,
+    reference: &ComponentRef,
+) -> wasmtime::Result<HookExports> {
+    let has = reference.optional;
+    Ok(HookExports {
+        hook: when(has.hook, || hook::HookPluginIndices::new(pre))?,
+        routing: when(has.routing, || routing::WithRoutingIndices::new(pre))?,
     })
 }
 

@@ -3,12 +3,15 @@
 //! The text is untrusted. Names have a grammar because they become parts of paths and messages; free text is escaped
 //! here, once, so that nothing past this point can obey it.
 
+use std::collections::BTreeSet;
+
 use runner_core::policy::Limit;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::requests::Requests;
 use super::text::printable_cut;
+use crate::provider::HookPoint;
 
 /// Configuration keys and their values.
 pub type Config = Map<String, Value>;
@@ -39,6 +42,9 @@ pub struct Manifest {
     /// Its `copy` moves bytes. Without it the host does not ask, and uses `tar` over `run`.
     #[serde(default)]
     pub copy: bool,
+    /// Of a hook: what it is told; none: everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<BTreeSet<HookPoint>>,
 }
 
 /// What a plugin does.
@@ -94,6 +100,9 @@ impl Manifest {
                 printable_cut(&manifest.version, 80)
             ));
         }
+        if manifest.points.is_some() && manifest.kind != Kind::Hook {
+            return Err("the manifest is wrong: `points` are for hooks".to_owned());
+        }
         manifest.description = printable_cut(manifest.description.trim(), DESCRIPTION);
         manifest
             .check_config()
@@ -130,6 +139,11 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+
+    /// What a hook that exports `hook` is told.
+    pub fn listens(&self) -> BTreeSet<HookPoint> {
+        self.points.clone().unwrap_or_else(|| HookPoint::ALL.into())
     }
 
     /// The bound on the instances of a source with this configuration, where it sets none itself.
@@ -214,6 +228,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_hook_is_told() {
+        let all = parse(json!({"kind": "hook"})).unwrap();
+        assert_eq!(all.listens(), HookPoint::ALL.into());
+        let some = parse(json!({"kind": "hook", "points": ["discard", "check"]})).unwrap();
+        assert_eq!(
+            some.listens(),
+            [HookPoint::Check, HookPoint::Discard].into()
+        );
+    }
+
+    #[test]
     fn the_default_maximum() {
         let maximum = |value| parse(value).unwrap().default_maximum(&Config::new());
         assert_eq!(maximum(json!({})), Limit::Unlimited);
@@ -246,6 +271,11 @@ mod tests {
             (
                 json!({"kind": "virus"}),
                 "unknown variant `virus`, expected `provider` or `hook`",
+            ),
+            (json!({"points": ["check"]}), "`points` are for hooks"),
+            (
+                json!({"kind": "hook", "points": ["route"]}),
+                "unknown variant `route`, expected one of `provision`, `acquire`",
             ),
             (json!({"extra\u{1b}": 1}), "unknown field `extra\\u{1b}`"),
             (json!({"requests": {"root": true}}), "unknown field `root`"),

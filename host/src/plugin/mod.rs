@@ -35,6 +35,7 @@ mod manifest;
 mod provider;
 mod requests;
 mod rights;
+mod route;
 mod schema;
 mod schema_bounds;
 mod sections;

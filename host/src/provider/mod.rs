@@ -5,14 +5,16 @@
 //! `wit/provider.wit`, which explains each item.
 
 mod error;
+mod hook;
 mod types;
 
 use async_trait::async_trait;
 
 pub use error::{CallContext, ErrorKind, ProviderError};
+pub use hook::{Hook, HookPoint, Occasion, RouteCandidate, RouteRequest, RouteVerdict, Target};
 pub use types::{
-    Access, Allocated, Arrived, Command, Direction, Doomed, ExitStatus, Facts, HookPoint, Instance,
-    Listed, Optional, Output, Request, SshTarget, Stdio,
+    Access, Allocated, Arrived, Command, Direction, Doomed, ExitStatus, Facts, Instance, Listed,
+    Optional, Output, Request, SshTarget, Stdio,
 };
 
 /// The answer of every provider call.
@@ -67,26 +69,4 @@ pub trait Provider: Send + Sync {
             guest_log: Vec::new(),
         })
     }
-}
-
-/// What a hook may do with the instance that its event is about.
-#[async_trait]
-pub trait Target: Send + Sync {
-    /// Runs a command and collects what it prints, at most 1 MiB of each stream.
-    async fn run(&self, command: &Command, stdin: Vec<u8>) -> Result<Output>;
-}
-
-/// A hook plugin, configured for one source.
-#[async_trait]
-pub trait Hook: Send + Sync {
-    /// The name shown in reports.
-    fn name(&self) -> &str;
-
-    /// Tells the hook what happens.
-    async fn on_event(
-        &self,
-        at: HookPoint,
-        instance: &Instance,
-        target: std::sync::Arc<dyn Target>,
-    ) -> Result<()>;
 }

@@ -7,7 +7,7 @@ use runner_core::id::{InstanceName, Token};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// What a provider does beyond the required.
+/// What a component does beyond what its kind requires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Optional {
     pub liveness: bool,
@@ -21,6 +21,12 @@ pub struct Optional {
     /// `copy` is more than `unsupported`: the manifest says `"copy": true`.
     #[serde(default)]
     pub copy: bool,
+    /// Of a hook: it is told what happens.
+    #[serde(default)]
+    pub hook: bool,
+    /// Of a hook: it can be asked where a ticket goes.
+    #[serde(default)]
+    pub routing: bool,
 }
 
 /// What to make.
@@ -168,21 +174,4 @@ pub struct Facts {
     pub os: Option<String>,
     pub hostname: Option<String>,
     pub address: Option<String>,
-}
-
-/// When a hook is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HookPoint {
-    Provision,
-    Discard,
-}
-
-impl HookPoint {
-    /// The word in configuration and reports; scripts live in `WORD.d`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Provision => "provision",
-            Self::Discard => "discard",
-        }
-    }
 }

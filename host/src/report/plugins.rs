@@ -175,6 +175,8 @@ fn optional(component: &Component) -> Vec<&'static str> {
         (has.power, "power"),
         (has.signals, "signals"),
         (has.reuse, "reuse"),
+        (has.hook, "hook"),
+        (has.routing, "routing"),
     ]
     .into_iter()
     .filter_map(|(there, word)| there.then_some(word))

@@ -219,10 +219,7 @@ fn the_examples_are_in_order() {
     for name in config.source_names() {
         let source = config.source(&name).unwrap().unwrap();
         config.limits(&source).unwrap();
-        for folder in [source.provision_scripts, source.discard_scripts]
-            .into_iter()
-            .flatten()
-        {
+        for folder in source.scripts.into_values() {
             let scripts = scripts::examine(&folder).unwrap();
             assert_eq!(scripts.warnings, []);
             assert!(!scripts.paths.is_empty(), "{}", folder.display());

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use runner_core::id::SourceName;
 
+use super::scripts::POINTS;
 use super::*;
 
 /// A user's and a project's directories that vanish after the test.

@@ -65,6 +65,10 @@ fn mistakes() {
             ":3:1: unknown key `tag` of a pool\n  hint: did you mean `tags`?",
         ),
         (
+            "type = \"pool\"\nsources = [\"local\"]\nlimits = {}\n",
+            ":3:1: unknown key `limits` of a pool\n  hint: a pool has no plugin",
+        ),
+        (
             "type = \"pool\"\nsources = [\"local\"]\nssh_host = \"x\"\n",
             ":3:1: unknown key `ssh_host` of a pool",
         ),
@@ -93,6 +97,13 @@ fn mistakes() {
 #[test]
 fn what_a_pool_would_ignore_is_said() {
     let place = pools(&[("a", &pool("\"local\""))]);
+    for point in POINTS {
+        let folder = place.path(&format!("user/runner/sources/a/{point}.d"));
+        fs::create_dir(&folder).unwrap();
+        let error = place.error("a");
+        assert!(error.contains("a pool are never run"), "{point}\n{error}");
+        fs::remove_dir(&folder).unwrap();
+    }
     fs::create_dir(place.path("user/runner/sources/a/provision.d")).unwrap();
     let error = place.error("a");
     assert!(

@@ -61,10 +61,7 @@ fn the_smallest_source_leaves_the_rest_to_the_plugin() {
     assert_eq!(source.maximum, None);
     assert_eq!(source.policy(Limit::At(1)).maximum, Limit::At(1));
     assert_eq!((source.reserve, source.concurrency), (0, 0));
-    assert_eq!(
-        (source.provision_scripts, source.discard_scripts),
-        (None, None)
-    );
+    assert!(source.scripts.is_empty());
 }
 
 #[test]
@@ -254,12 +251,17 @@ fn keys_of_the_plugin_keep_their_places_for_its_schema() {
 fn scripts_beside_the_file() {
     let place = toml("type = \"local\"\n");
     let folder = place.path("user/runner/sources/web");
-    fs::create_dir(folder.join("provision.d")).unwrap();
-    assert_eq!(
-        place.source("web").provision_scripts,
-        Some(folder.join("provision.d"))
-    );
-    assert_eq!(place.source("web").discard_scripts, None);
+    for (number, point) in POINTS.into_iter().enumerate() {
+        let made = folder.join(format!("{point}.d"));
+        fs::create_dir(&made).unwrap();
+        let scripts = place.source("web").scripts;
+        assert_eq!(scripts.get(point), Some(&made));
+        assert_eq!(scripts.len(), number + 1);
+    }
+    fs::remove_dir(folder.join("discard.d")).unwrap();
+    // A folder of another name is none of ours.
+    fs::create_dir(folder.join("other.d")).unwrap();
+    assert_eq!(place.source("web").scripts.len(), POINTS.len() - 1);
     fs::write(folder.join("discard.d"), "").unwrap();
     assert!(
         place

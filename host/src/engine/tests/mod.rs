@@ -1,6 +1,7 @@
 //! The verbs over the real store and a model of a backend.
 
 mod model;
+mod routing;
 
 use std::time::Duration;
 

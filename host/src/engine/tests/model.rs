@@ -16,7 +16,7 @@ use super::super::*;
 use super::{nobody, source};
 use crate::provider::{
     self, Allocated, CallContext, Command, Direction, Doomed, ErrorKind, ExitStatus, Facts, Hook,
-    Listed, Optional, ProviderError, Request, SshTarget, Stdio,
+    HookPoint, Listed, Optional, ProviderError, Request, SshTarget, Stdio,
 };
 use crate::store::{Durability, StoreError};
 
@@ -209,6 +209,7 @@ impl Clock for TestClock {
 struct TestCatalogue {
     backend: Arc<Backend>,
     sources: Mutex<BTreeMap<SourceName, Policy>>,
+    routers: Mutex<Vec<Arc<dyn Hook>>>,
 }
 
 impl Catalogue for TestCatalogue {
@@ -220,8 +221,12 @@ impl Catalogue for TestCatalogue {
         Ok(Arc::clone(&self.backend) as _)
     }
 
-    fn hooks(&self, _definition: &Definition) -> Result<Vec<Arc<dyn Hook>>> {
+    fn hooks(&self, _definition: &Definition, _at: HookPoint) -> Result<Vec<Arc<dyn Hook>>> {
         Ok(Vec::new())
+    }
+
+    fn routers(&self, _asked: &SourceName) -> Result<Vec<Arc<dyn Hook>>> {
+        Ok(self.routers.lock().unwrap().clone())
     }
 
     fn still_granted(&self, _definition: &Definition) -> Result<()> {
@@ -270,6 +275,7 @@ impl World {
                     .map(|(name, policy)| (source(name), *policy))
                     .collect(),
             ),
+            routers: Mutex::default(),
         });
         let identity = Identity {
             owner: Owner {
@@ -306,11 +312,11 @@ impl World {
             label: "`model` 1".into(),
             shape: "shape".into(),
             workdir: true,
-            provision_scripts: None,
-            discard_scripts: None,
+            scripts: ScriptFolders::default(),
             script_deadline: Duration::from_secs(60),
             plugin: serde_json::Value::Null,
             hooks: Vec::new(),
+            hook_points: Default::default(),
         }
     }
 
@@ -332,6 +338,10 @@ impl World {
             pool: Some(policy),
             sources,
         }
+    }
+
+    pub(super) fn route_by(&self, routers: Vec<Arc<dyn Hook>>) {
+        *self.catalogue.routers.lock().unwrap() = routers;
     }
 
     pub(super) fn unconfigure(&self, name: &str) {

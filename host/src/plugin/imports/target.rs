@@ -11,7 +11,7 @@ impl Host for State {
     async fn run(&mut self, cmd: Command, stdin: Vec<u8>) -> Answer<Captured> {
         let Some(target) = self.target.clone() else {
             return Ok(Err(failed(
-                "this event has no instance that takes commands",
+                "this call is about no instance that takes commands",
             )));
         };
         if cmd.argv.is_empty() {

@@ -1,0 +1,248 @@
+//! Hook plugins of sources and pools: looked up, checked against what they are used for, granted.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use runner_core::id::SourceName;
+use serde_json::Value;
+
+use super::consent::{Consent, Refuse};
+use super::resolve::{Bound, invalid, json, locator};
+use super::{App, unloadable};
+use crate::config::{ConfigError, SourceConfig, SourceKind};
+use crate::engine::{EngineError, FailureKind, Result, chain};
+use crate::plugin::{Capabilities, Component, Config, Limits};
+use crate::provider::{
+    self, CallContext, ErrorKind, Hook, HookPoint, Instance, Occasion, ProviderError,
+    RouteCandidate, RouteRequest, RouteVerdict, Target,
+};
+
+/// A hook of a source, before anybody was asked for anything.
+pub(super) struct FoundHook {
+    pub(super) component: Component,
+    pub(super) config: Config,
+    pub(super) requested: Capabilities,
+}
+
+impl FoundHook {
+    /// When it wants to be told.
+    fn points(&self) -> BTreeSet<HookPoint> {
+        if self.component.reference.optional.hook {
+            self.component.manifest.listens()
+        } else {
+            BTreeSet::new()
+        }
+    }
+
+    fn routes(&self) -> bool {
+        self.component.reference.optional.routing
+    }
+}
+
+impl App {
+    /// Component, validated keys and request of a source's hook by its number.
+    pub(super) fn find_hook(&self, source: &SourceConfig, number: usize) -> Result<FoundHook> {
+        let unusable = |message: &str, hint: Option<&str>| {
+            let problem = source.problem(&format!("hooks.{number}"), message, hint);
+            invalid(format!("a hook of `{}` cannot be used", source.name)).because(ConfigError {
+                problems: vec![problem],
+            })
+        };
+        let Some(hook) = source.hooks.get(number) else {
+            return Err(unusable("it is not configured", None));
+        };
+        let component = self
+            .plugins()
+            .inspect(&locator(&hook.plugin))
+            .map_err(|error| EngineError {
+                hint: error.hint.clone(),
+                ..unusable(&error.to_string(), None)
+            })?;
+        let name = &component.reference.name;
+        if !component.is_hook() {
+            let message = format!("`{name}` is a provider, not a hook");
+            return Err(unusable(&message, None));
+        }
+        if matches!(source.kind, SourceKind::Pool { .. }) && !component.reference.optional.routing {
+            return Err(unusable(
+                &format!("`{name}` does not route, and nothing else happens to a pool"),
+                Some("name it under `hooks` of the sources that the pool draws on"),
+            ));
+        }
+        let table = format!("hooks.{number}.options.");
+        let wrong = |problems| self.plugin_problems(source, &table, &component, problems);
+        let config = component
+            .manifest
+            .configure(&hook.options, &[])
+            .map_err(wrong)?;
+        let requested = component
+            .manifest
+            .requested(&config, &self.environment().path)
+            .map_err(wrong)?;
+        Ok(FoundHook {
+            component,
+            config,
+            requested,
+        })
+    }
+
+    /// All hooks of a source or pool, granted: those that are told of events as the definition keeps them, and what
+    /// they listen to. Routers are only granted: they are looked up anew whenever something is routed.
+    pub(super) fn define_hooks(
+        &self,
+        source: &SourceConfig,
+        limits: &Limits,
+        argument: &str,
+        consent: &dyn Consent,
+    ) -> Result<(Vec<Value>, BTreeSet<HookPoint>)> {
+        let mut hooks = Vec::new();
+        let mut all = BTreeSet::new();
+        for number in 0..source.hooks.len() {
+            let found = self.find_hook(source, number)?;
+            let points = found.points();
+            let bound = self.bind_hook(source, found, limits, argument, consent)?;
+            if !points.is_empty() {
+                all.extend(&points);
+                hooks.push(json(&bound)?);
+            }
+        }
+        Ok((hooks, all))
+    }
+
+    /// A hook with its grant.
+    fn bind_hook(
+        &self,
+        source: &SourceConfig,
+        found: FoundHook,
+        limits: &Limits,
+        argument: &str,
+        consent: &dyn Consent,
+    ) -> Result<Bound> {
+        let points = found.points();
+        let FoundHook {
+            component,
+            config,
+            requested,
+        } = found;
+        let grant = self.granted(source, &component, &requested, argument, consent)?;
+        if !component.reference.embedded {
+            component.keep(&self.plugin_dirs()).map_err(unloadable)?;
+        }
+        Ok(Bound {
+            component: component.reference,
+            config,
+            grant,
+            limits: limits.clone(),
+            points,
+        })
+    }
+
+    /// What of a source's hooks decides whether an idle instance fits: those that had a say when it was made.
+    pub(super) fn shape_of_hooks(&self, source: &SourceConfig) -> Result<Vec<Vec<u8>>> {
+        let mut parts = Vec::new();
+        for (number, hook) in source.hooks.iter().enumerate() {
+            let found = self.find_hook(source, number)?;
+            if found.points().contains(&HookPoint::Provision) {
+                parts.push(found.component.reference.digest.into_bytes());
+                parts.push(json(&hook.options)?.to_string().into_bytes());
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The routers of a source or pool, bound by `bind`. One that cannot be used says so when it is asked.
+    pub(super) fn routers(
+        &self,
+        asked: &SourceName,
+        bind: impl Fn(&SourceName, &Bound) -> Result<Arc<dyn Hook>>,
+    ) -> Result<Vec<Arc<dyn Hook>>> {
+        let Some(source) = self.config().source(asked)? else {
+            return Ok(Vec::new());
+        };
+        if source.hooks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let limits = self.config().limits(&source)?.calls;
+        let mut routers = Vec::new();
+        for number in 0..source.hooks.len() {
+            let router = self.find_hook(&source, number).and_then(|found| {
+                if !found.routes() {
+                    return Ok(None);
+                }
+                let argument = asked.as_str();
+                let bound = self.bind_hook(&source, found, &limits, argument, &Refuse)?;
+                bind(asked, &bound).map(Some)
+            });
+            match router {
+                Ok(router) => routers.extend(router),
+                Err(error) => routers.push(Arc::new(Unusable::new(asked, number, &error))),
+            }
+        }
+        Ok(routers)
+    }
+}
+
+/// In the place of a router that cannot be used. What it was not allowed to route goes nowhere; what is merely broken
+/// is passed over.
+struct Unusable {
+    name: String,
+    error: ProviderError,
+}
+
+impl Unusable {
+    fn new(asked: &SourceName, number: usize, error: &EngineError) -> Self {
+        let name = format!("hooks.{number}");
+        Self {
+            error: ProviderError {
+                kind: match error.kind {
+                    FailureKind::Denied => ErrorKind::Denied,
+                    _ => ErrorKind::Load,
+                },
+                // A rejection is one text.
+                message: match &error.hint {
+                    Some(hint) => format!("{}; {hint}", chain(error)),
+                    None => chain(error),
+                },
+                remedy: None,
+                context: CallContext {
+                    plugin: name.clone(),
+                    source: asked.to_string(),
+                    call: "route",
+                    ..CallContext::default()
+                },
+                guest_log: Vec::new(),
+            },
+            name,
+        }
+    }
+}
+
+#[async_trait]
+impl Hook for Unusable {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn routes(&self) -> bool {
+        true
+    }
+
+    async fn on_event(
+        &self,
+        _at: HookPoint,
+        _occasion: &Occasion,
+        _instance: &Instance,
+        _target: Arc<dyn Target>,
+    ) -> provider::Result<()> {
+        Err(self.error.clone())
+    }
+
+    async fn route(
+        &self,
+        _request: &RouteRequest,
+        _candidates: &[RouteCandidate],
+    ) -> provider::Result<Vec<RouteVerdict>> {
+        Err(self.error.clone())
+    }
+}
