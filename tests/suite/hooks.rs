@@ -176,6 +176,40 @@ fn scripts_are_told_what_happens() {
 }
 
 #[test]
+fn a_script_and_the_holder_are_not_in_each_others_way() {
+    let env = TestEnv::new();
+    let fake = Fake::source(&env, "box", "concurrency = 1\n");
+    let id = env.acquire("box");
+    let token = fake.live().into_iter().next().unwrap();
+    let run = |script: bool| {
+        let call = env.runner(["run", &id, "--"]);
+        if script {
+            call.env("RUNNER_SCRIPT_OF", &token)
+        } else {
+            call
+        }
+    };
+    for script_first in [false, true] {
+        let (input, feed) = std::io::pipe().unwrap();
+        let (output, out) = std::io::pipe().unwrap();
+        let mut first = run(script_first)
+            .args(["sh", "-c", "echo up; cat"])
+            .into_command()
+            .stdin(input)
+            .stdout(out)
+            .spawn()
+            .unwrap();
+        let mut up = [0; 3];
+        std::io::Read::read_exact(&mut &output, &mut up).unwrap();
+        // Only one command of the holder's may run at once; this one ends all the same.
+        let second = run(!script_first).args(["echo", "done"]).run().ok();
+        assert_eq!(second.out(), "done\n");
+        drop(feed);
+        assert!(first.wait().unwrap().success());
+    }
+}
+
+#[test]
 fn only_what_happens_at_provision_decides_whether_an_idle_instance_fits() {
     let env = TestEnv::new();
     let fake = Fake::source(&env, "box", "reserve = 1\n");

@@ -90,7 +90,8 @@ impl Engine {
         .hint("get one with `runner acquire`"))
     }
 
-    /// Notes the command, and waits until fewer than `concurrency` run before it.
+    /// Notes the command, and waits until fewer than `concurrency` run before it. A script's waits for nobody and nobody for it: a
+    /// check must not be held up by what the holder runs, nor hold it up, nor pass for a sign of life of the holder.
     async fn start(
         &self,
         row: &InstanceRow,
@@ -99,11 +100,16 @@ impl Engine {
         instance: &Instance,
         shown: &str,
     ) -> Result<OperationId> {
+        let of_script = self.0.identity.script_of.as_ref() == Some(&row.token);
+        let verb = if of_script { "script" } else { "run" };
         let operation = self
             .store()
             .write::<_, EngineError>(Durability::Process, |tx| {
-                self.begin(tx, "run", row, Some(shown))
+                self.begin(tx, verb, row, Some(shown))
             })?;
+        if of_script {
+            return Ok(operation);
+        }
         let mut bell = None;
         let mut limit = definition.policy.concurrency;
         loop {

@@ -267,7 +267,7 @@ mod tests {
             (
                 "zzz",
                 "there is no such plugin",
-                "there are chroot, container",
+                "there are chroot, command",
             ),
             ("../x", "this is not a plugin name", "give a file as"),
             ("a/b", "this is not a plugin name", "give a file as"),
