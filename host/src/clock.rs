@@ -8,6 +8,11 @@ use runner_core::id::Timestamp;
 pub trait Clock: Send + Sync {
     /// Now, UTC.
     fn now(&self) -> Timestamp;
+
+    /// A clock that nobody sets: a name of the boot, and milliseconds since it. None: there is no such clock.
+    fn steady(&self) -> Option<(String, i64)> {
+        None
+    }
 }
 
 /// The machine's clock.
@@ -19,5 +24,12 @@ impl Clock for SystemClock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn steady(&self) -> Option<(String, i64)> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let milliseconds = since.tv_sec.saturating_mul(1000) + since.tv_nsec / 1_000_000;
+        Some((boot.trim().to_owned(), milliseconds))
     }
 }

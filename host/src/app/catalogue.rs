@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use runner_core::id::SourceName;
-use runner_core::policy::{Limit, Policy};
+use runner_core::policy::{Limit, Policy, Tag};
 
+use super::consent::Refuse;
 use super::resolve::Bound;
 use super::secrets::UserSecrets;
 use super::{App, unloadable};
 use crate::config::{SourceConfig, SourceKind};
 use crate::engine::{Catalogue, Definition, Draw, EngineError, FailureKind, Listing, Result};
-use crate::plugin::{Binding, NoSink, Services};
+use crate::plugin::{Binding, Maximum, NoSink, Services};
 use crate::provider::{Hook, HookPoint, Listed, Provider, SshTarget};
 use crate::transport::SshInstance;
 
@@ -143,6 +144,31 @@ impl Catalogue for AppCatalogue {
         let resolved = self.0.resolve(config, source.to_string(), &[])?;
         let shape = self.0.shape(&resolved)?;
         Ok(Some((resolved.policy, shape)))
+    }
+
+    fn definition(&self, source: &SourceName) -> Result<Definition> {
+        let config = self.0.named(source)?;
+        let resolved = self.0.resolve(config, source.to_string(), &[])?;
+        self.0.define(resolved, &Refuse)
+    }
+
+    fn tags(&self, source: &SourceName) -> Vec<Tag> {
+        match self.0.config().source(source) {
+            Ok(Some(config)) => config.tags.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn machines_differ(&self, source: &SourceName) -> bool {
+        self.0.named(source).is_ok_and(|config| {
+            let resolved = self.0.resolve(config, source.to_string(), &[]);
+            resolved.is_ok_and(|resolved| {
+                matches!(
+                    resolved.component.manifest.maximum,
+                    Some(Maximum::CountOf(_))
+                )
+            })
+        })
     }
 
     fn pool(&self, pool: &SourceName) -> Option<Policy> {

@@ -32,6 +32,8 @@ pub struct Environment {
     pub program: PathBuf,
     /// The instance whose script called us.
     pub script_of: Option<Token>,
+    /// `RUNNER_OWNER`: what the holder calls itself.
+    pub owner: Option<String>,
     /// `RUNNER_LOG`: what to log, in tracing's filter syntax.
     pub log: Option<String>,
     /// `NO_COLOR` is set and not empty.
@@ -88,6 +90,7 @@ impl Environment {
                 .into_owned(),
             program: env::current_exe().unwrap_or_else(|_| "runner".into()),
             script_of: text(SCRIPT_OF).map(Token::stored),
+            owner: text("RUNNER_OWNER"),
             log: text("RUNNER_LOG"),
             no_color: text("NO_COLOR").is_some(),
             fault: text("RUNNER_FAULT"),

@@ -156,6 +156,7 @@ impl App {
                 user: environment.user.clone(),
                 host: environment.host.clone(),
                 pid: std::process::id(),
+                label: environment.owner.clone(),
             },
             script_of: environment.script_of.clone(),
         };

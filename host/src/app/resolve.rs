@@ -98,8 +98,11 @@ impl App {
             let resolved = self.resolve(config, argument_of(source, options), options)?;
             let definition = self.define(resolved, consent)?;
             return Ok(Draw {
-                asked: definition.source.clone(),
+                asked: Some(definition.source.clone()),
                 pool: None,
+                tags: Vec::new(),
+                weights: vec![0],
+                custom: !options.is_empty() || matches!(source, SourceArgument::File { .. }),
                 sources: vec![definition],
             });
         };
@@ -120,9 +123,97 @@ impl App {
             sources.push(self.define(self.resolve(child, name, &[])?, consent)?);
         }
         Ok(Draw {
-            asked,
+            asked: Some(asked),
             pool: Some(policy),
+            tags: Vec::new(),
+            weights: vec![0; sources.len()],
+            custom: false,
             sources,
+        })
+    }
+
+    /// What a request by tags draws on: of the sources asked for (all that are configured, if none is) those that carry every
+    /// one of the tags. Nobody waits for a tag that nothing carries.
+    pub fn draw_tagged(
+        &self,
+        source: Option<&SourceArgument>,
+        tags: &[String],
+        consent: &dyn Consent,
+    ) -> Result<Draw> {
+        let (asked, pool, names) = match source {
+            None => (None, None, self.config().source_names()),
+            Some(argument) => {
+                let config = self.source_config(argument)?;
+                let name = config.name.clone();
+                match &config.kind {
+                    SourceKind::Pool { .. } => {
+                        let children = self.config().expand(&config)?;
+                        let names = children.into_iter().map(|child| child.name).collect();
+                        (Some(name), Some(config.policy(Limit::Unlimited)), names)
+                    }
+                    SourceKind::Provider { .. } => (Some(name.clone()), None, vec![name]),
+                }
+            }
+        };
+        let mut known = BTreeSet::new();
+        let mut sources = Vec::new();
+        let mut weights = Vec::new();
+        for name in names {
+            let config = match self.named(&name) {
+                Ok(config) => config,
+                // One broken source must not hide the others.
+                Err(error) if source.is_none() => {
+                    tracing::warn!(
+                        "source `{name}` is left out: {}",
+                        crate::engine::chain(&error)
+                    );
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if matches!(config.kind, SourceKind::Pool { .. }) {
+                continue;
+            }
+            known.extend(config.tags.iter().map(|tag| tag.name.clone()));
+            let priorities = tags.iter().map(|tag| {
+                config
+                    .tags
+                    .iter()
+                    .find(|own| own.name == *tag)
+                    .map(|own| own.priority)
+            });
+            let Some(priorities) = priorities.collect::<Option<Vec<i32>>>() else {
+                continue;
+            };
+            sources.push(self.define(self.resolve(config, name.to_string(), &[])?, consent)?);
+            weights.push(priorities.into_iter().fold(0, i32::saturating_add));
+        }
+        if sources.is_empty() {
+            let unknown: Vec<&str> = tags
+                .iter()
+                .filter(|tag| !known.contains(*tag))
+                .map(String::as_str)
+                .collect();
+            let message = if unknown.is_empty() {
+                format!("no source has all the tags `{}`", tags.join("`, `"))
+            } else {
+                format!("no source has the tag `{}`", unknown.join("`, `"))
+            };
+            let known: Vec<String> = known.into_iter().collect();
+            let hint = if known.is_empty() {
+                "no source has tags: they are set with `tags` in its configuration".to_owned()
+            } else {
+                format!("the known tags are `{}`", known.join("`, `"))
+            };
+            return Err(invalid(message).hint(hint));
+        }
+        Ok(Draw {
+            asked,
+            pool,
+            sources,
+            tags: tags.to_vec(),
+            weights,
+            custom: false,
         })
     }
 
@@ -278,6 +369,8 @@ impl App {
             workdir: resolved.requested.workdir,
             scripts: resolved.source.scripts.clone().into(),
             script_deadline: resolved.script_deadline,
+            cleans: resolved.component.reference.optional.reuse,
+            owns_listing: resolved.component.manifest.owns_listing,
             plugin: json(&bound)?,
             hooks,
             hook_points,

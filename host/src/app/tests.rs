@@ -44,6 +44,7 @@ impl World {
     fn app(&self) -> App {
         let at = |name: &str| self.temp.path().join(name);
         let environment = Environment {
+            owner: None,
             roots: Roots {
                 user: vec![at("config")],
                 ..Roots::default()

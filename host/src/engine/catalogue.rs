@@ -43,6 +43,15 @@ pub trait Catalogue: Send + Sync {
     /// The limits (as the schedule wants them now) and the shape of a source as it is configured now; none when it is not configured any more.
     fn current(&self, source: &SourceName) -> Result<Option<(Policy, String)>>;
 
+    /// What instances of a configured source are made from, when everything that it asks for is granted already.
+    fn definition(&self, source: &SourceName) -> Result<Definition>;
+
+    /// The tags of a source as it is configured now.
+    fn tags(&self, source: &SourceName) -> Vec<Tag>;
+
+    /// The machines of this source are listed one by one, so that what one is like says nothing of the others.
+    fn machines_differ(&self, source: &SourceName) -> bool;
+
     /// The limits of a pool as it is configured now.
     fn pool(&self, pool: &SourceName) -> Option<Policy>;
 

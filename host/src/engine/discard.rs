@@ -7,7 +7,8 @@ use runner_core::instance::{Event, State};
 
 use super::provision::chain;
 use super::{
-    Engine, EngineError, FailureKind, ReleaseEnd, Released, Result, fault, parse_definition,
+    Engine, EngineError, FailureKind, Reference, ReleaseEnd, Released, Result, fault,
+    parse_definition,
 };
 use crate::provider::{Doomed, ErrorKind, HookPoint, Provider};
 use crate::store::{Durability, InstanceRow, StoreError};
@@ -54,9 +55,13 @@ impl Engine {
         self.store().read(|tx| {
             let mut rows = Vec::new();
             for name in names {
+                let reference = Reference::parse(name.as_str());
                 let row = tx
-                    .instance(name)?
-                    .ok_or_else(|| EngineError::unknown_instance(name))?;
+                    .instance(&reference.name)?
+                    .ok_or_else(|| EngineError::unknown_instance(&reference.name))?;
+                if reference.fence.is_some() {
+                    self.check_reference(&reference, &row)?;
+                }
                 rows.push((name.clone(), row.state.is_live().then_some(row)));
             }
             Ok(rows)
@@ -86,6 +91,7 @@ impl Engine {
             .write::<_, StoreError>(Durability::Full, |tx| {
                 row.worker = Some(worker);
                 row.lease = None;
+                row.ticket = None;
                 if matches!(
                     row.state,
                     State::Allocating | State::Provisioning | State::Leased
@@ -130,7 +136,7 @@ impl Engine {
                         tx.save(&mut row, Some(Event::Confirmed), now)
                     })?;
                 fault::point("discard:confirmed");
-                self.wake_waiters(&row.source);
+                self.settle_waiters(&row.source);
                 Ok(())
             }
             Err(error) => {
@@ -185,7 +191,7 @@ impl Engine {
                 tx.end_operation(operation, "ok", None, now)?;
                 Ok(())
             })?;
-        self.wake_waiters(&row.source);
+        self.settle_waiters(&row.source);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use runner_core::id::{InstanceName, SourceName};
+use runner_core::id::{InstanceName, SourceName, TicketId};
 
 use crate::provider::ProviderError;
 use crate::store::StoreError;
@@ -14,6 +14,10 @@ pub enum FailureKind {
     UnknownSource,
     /// No such instance.
     UnknownInstance,
+    /// No such ticket.
+    UnknownTicket,
+    /// No such shelf.
+    UnknownShelf,
     /// The instance is not leased (any more).
     NotLeased,
     /// A limit leaves no room; waiting may help.
@@ -42,6 +46,8 @@ impl FailureKind {
         match self {
             Self::UnknownSource => "unknown-source",
             Self::UnknownInstance => "unknown-instance",
+            Self::UnknownTicket => "unknown-ticket",
+            Self::UnknownShelf => "unknown-shelf",
             Self::NotLeased => "not-leased",
             Self::Exhausted => "exhausted",
             Self::TimedOut => "timed-out",
@@ -97,6 +103,24 @@ impl EngineError {
             format!("there is no instance `{name}`"),
         )
         .hint("`runner status -v` lists the instances in use")
+    }
+
+    /// No ticket has this number.
+    pub fn unknown_ticket(id: TicketId) -> Self {
+        Self::new(
+            FailureKind::UnknownTicket,
+            format!("there is no ticket {id}"),
+        )
+        .hint("`runner ticket list --all` shows those of the last days")
+    }
+
+    /// No shelf has this name.
+    pub fn unknown_shelf(name: &str) -> Self {
+        Self::new(
+            FailureKind::UnknownShelf,
+            format!("there is no shelf `{name}`"),
+        )
+        .hint("`runner shelf create` makes one, `runner shelf list` shows yours")
     }
 
     /// No source has this name.

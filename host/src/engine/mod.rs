@@ -8,37 +8,57 @@
 mod acquire;
 mod attributes;
 mod catalogue;
+mod clock;
 mod copy;
 mod discard;
 mod error;
+mod facts;
 pub mod fault;
 mod hooks;
+mod lease;
+mod orphans;
+mod outcome;
 mod provision;
 mod release;
 mod repair;
+mod round;
 mod route;
 mod run;
 mod scripts;
+mod serve;
+mod server;
+mod shelves;
 mod status;
+mod tickets;
 mod types;
 mod wait;
+mod watchdog;
+mod why;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use runner_core::id::{InstanceName, Timestamp, Token};
 
-pub use crate::store::OperationFilter;
+pub use crate::store::{EventFilter, OperationFilter};
 pub use acquire::Acquired;
 pub use attributes::attributes_of;
 pub use catalogue::{Catalogue, Listing};
 pub use copy::CopySummary;
 pub use error::{EngineError, FailureKind};
+pub use orphans::Orphan;
 pub use provision::chain;
+pub use release::Destination;
 pub use repair::RepairReport;
 pub use route::{Routed, Routing};
 pub use scripts::{SCRIPT_OF, ScriptFolders};
+pub use serve::{Order, ServeOptions};
+pub use server::Serving;
+pub use shelves::{DEFAULT_CAPACITY, ShelfChange, ShelfStatus};
+pub use tickets::{HeldInstance, TicketStatus};
 pub use types::*;
+pub use watchdog::Finding;
+pub use why::{Considered, Explained, Happened};
 
 use crate::clock::Clock;
 use crate::provider::{Access, Instance, Provider};
@@ -181,19 +201,6 @@ impl Engine {
             });
         if let Err(error) = noted {
             tracing::warn!(%error, "cannot note the end of operation {}", id.0);
-        }
-    }
-
-    /// Something of this source became free: tells the first living process that waits for it.
-    fn wake_waiters(&self, source: &runner_core::id::SourceName) {
-        let Ok(tickets) = self.store().read(|tx| tx.tickets_for(source)) else {
-            return;
-        };
-        if let Some(first) = tickets
-            .iter()
-            .find(|ticket| self.store().workers().is_alive(&ticket.worker))
-        {
-            self.store().workers().wake(&first.worker);
         }
     }
 }

@@ -4,16 +4,18 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
-use runner_core::id::Timestamp;
-use runner_core::instance::Event;
+use runner_core::id::{Timestamp, Token};
+use runner_core::instance::{Event, State};
 
 use super::{Definition, Engine, EngineError, FailureKind, Result, fault, parse_definition};
+use runner_core::policy::Millis;
+
 use crate::provider::{Allocated, HookPoint, Provider, Request};
-use crate::store::{Durability, InstanceRow, Lease, OperationId, StoreError, Tx};
+use crate::store::{Durability, InstanceRow, OperationId, StoreError, TicketState, Tx};
 
 impl Engine {
-    /// Turns a recorded intent into an instance that is leased to this process, unconfirmed. When anything fails,
-    /// what may exist is destroyed again, or stays in the books until it is.
+    /// Turns a recorded intent into an instance that its ticket holds, or into an idle one. When anything fails, what may
+    /// exist is destroyed again, or stays in the books until it is.
     pub(super) async fn provision(
         &self,
         mut row: InstanceRow,
@@ -31,7 +33,13 @@ impl Engine {
         };
         self.end(operation, &made.as_ref().map(drop).map_err(chain));
         match made {
-            Ok(()) => Ok(row),
+            Ok(()) => {
+                if row.lease.is_none() {
+                    // Made ahead, or not wanted any more: somebody else may have waited for it meanwhile.
+                    self.settle_waiters(&row.source);
+                }
+                Ok(row)
+            }
             Err(error) => {
                 self.give_up(row, &error).await;
                 Err(error)
@@ -68,10 +76,11 @@ impl Engine {
         self.store()
             .write::<_, StoreError>(Durability::Full, |tx| {
                 tx.save(&mut row, Some(Event::Failed), now)?;
+                self.note_failure(tx, &row, reason, now)?;
                 tx.save(&mut row, Some(Event::Doomed), now)?;
                 tx.save(&mut row, Some(Event::Confirmed), now)
             })?;
-        self.wake_waiters(&row.source);
+        self.settle_waiters(&row.source);
         Ok(())
     }
 
@@ -94,37 +103,95 @@ impl Engine {
             )
         })?;
         fault::point("provision:allocated");
-        let nothing_to_run = !self.has(HookPoint::Provision, definition);
+        let wants_facts = self.wants_facts(row)?;
+        let nothing_to_run = !self.has(HookPoint::Provision, definition) && !wants_facts;
         self.record(row, definition, allocated, nothing_to_run)?;
         fault::point("provision:recorded");
         if nothing_to_run {
             return Ok(());
         }
-
         self.tell(HookPoint::Provision, definition, row).await?;
         fault::point("provision:hooks-passed");
+        if wants_facts {
+            self.measure(row, definition).await;
+        }
 
         let now = self.now();
         self.store()
-            .write::<_, StoreError>(Durability::Full, |tx| self.lease(tx, row, now))?;
+            .write::<_, EngineError>(Durability::Full, |tx| self.ready(tx, row, definition, now))?;
         fault::point("provision:assigned");
         Ok(())
     }
 
-    /// It is usable, and this process' own from its first moment.
-    fn lease(
+    /// Whether its ticket weighs facts. Made ahead of demand, it may serve one that does.
+    fn wants_facts(&self, row: &InstanceRow) -> Result<bool> {
+        let Some(ticket) = row.ticket else {
+            return Ok(true);
+        };
+        let ticket = self.store().read::<_, StoreError>(|tx| tx.ticket(ticket))?;
+        Ok(ticket.is_some_and(|ticket| !ticket.requires.is_empty()))
+    }
+
+    /// Asks what the instance is like. An answer that does not come leaves it unknown.
+    pub(super) async fn measure(&self, row: &mut InstanceRow, definition: &Definition) {
+        let Ok((provider, instance)) = self.reach(row, definition) else {
+            return;
+        };
+        if !provider.optional().facts {
+            return;
+        }
+        match provider.probe(&instance).await {
+            Ok(facts) => row.facts = serde_json::to_string(&facts).ok(),
+            Err(error) => tracing::warn!(%error, "cannot find out what `{}` is like", row.name),
+        }
+    }
+
+    /// It is usable: its ticket's from the first moment, if that still wants it and it is what it wants.
+    fn ready(
         &self,
         tx: &Tx<'_>,
         row: &mut InstanceRow,
+        definition: &Definition,
         now: Timestamp,
-    ) -> std::result::Result<(), StoreError> {
+    ) -> Result<()> {
+        self.note_success(tx, row, definition, now)?;
+        let ticket = match row.ticket {
+            Some(ticket) => tx.ticket(ticket)?,
+            None => None,
+        };
+        let mut ticket = ticket.filter(|ticket| ticket.state == TicketState::Waiting);
+        if let Some(wanting) = &ticket
+            && !wanting.requires.is_empty()
+        {
+            let known = super::facts::attributes(
+                &self.catalogue().tags(&row.source),
+                row.facts.as_deref(),
+                row.attributes.as_deref(),
+            );
+            if let Err(unmet) = super::tickets::requires_of(wanting).check(&known) {
+                tx.source_failed(wanting.id, &row.source, &unmet.to_string(), false)?;
+                ticket = None;
+            }
+        }
+        let worker = row.worker.take();
+        if ticket.is_none() {
+            row.ticket = None;
+        }
+        row.check_due_at = first_check(definition, &row.token, now);
         tx.save(row, Some(Event::Provisioned), now)?;
-        row.lease = Some(Lease {
-            owner: self.owner_json(),
-            since: now,
-            confirmed: false,
-        });
-        tx.save(row, Some(Event::Assigned), now)
+        if let (Some(ticket), Some(worker)) = (ticket, worker) {
+            *row = self.hand_over(tx, row.clone(), &ticket, &worker)?;
+            if ticket.worker.is_none() && row.worker.is_some() {
+                // Its `acquire` hooks must pass first.
+                return Ok(());
+            }
+            let held = tx.of_ticket(ticket.id)?;
+            let held = held.iter().filter(|one| one.state == State::Leased).count();
+            if held as u32 == ticket.wanted {
+                self.note_served(tx, &ticket, now)?;
+            }
+        }
+        Ok(())
     }
 
     /// The answer goes onto the row that it was asked for, or nowhere. With nothing left to run, the instance is leased in
@@ -134,7 +201,7 @@ impl Engine {
         row: &mut InstanceRow,
         definition: &Definition,
         allocated: Allocated,
-        lease: bool,
+        done: bool,
     ) -> Result<()> {
         let json = |value: serde_json::Result<String>| {
             value.map_err(|error| {
@@ -147,19 +214,31 @@ impl Engine {
         row.access = Some(json(serde_json::to_string(&allocated.access))?);
         row.attributes = Some(json(serde_json::to_string(&allocated.attributes))?);
         let now = self.now();
-        let saved = self.store().write::<_, StoreError>(Durability::Full, |tx| {
-            tx.save(row, Some(Event::Allocated), now)?;
-            if lease {
-                self.lease(tx, row, now)
-            } else {
-                Ok(())
-            }
-        });
+        let mut duplicate = None;
+        let saved = self
+            .store()
+            .write::<_, EngineError>(Durability::Full, |tx| {
+                match tx.save(row, Some(Event::Allocated), now) {
+                    Err(error @ StoreError::DuplicateHandle { .. }) => {
+                        let text = EngineError::from(StoreError::Stale {
+                            name: row.name.to_string(),
+                        });
+                        duplicate = Some(error);
+                        return Err(text);
+                    }
+                    other => other?,
+                }
+                if done {
+                    self.ready(tx, row, definition, now)
+                } else {
+                    Ok(())
+                }
+            });
         if let Err(error) = saved {
             // With a handle that is somebody else's, nothing must ever be done.
             *row = before;
-            return Err(match error {
-                StoreError::DuplicateHandle { .. } => EngineError::new(
+            return Err(match duplicate {
+                Some(duplicate) => EngineError::new(
                     FailureKind::Provider,
                     format!(
                         "plugin {}, source `{}`, call `allocate`: the answer for `{}` is an instance that is already in use",
@@ -167,8 +246,8 @@ impl Engine {
                     ),
                 )
                 .hint("this is a fault of the plugin: report it to its author; nothing was handed out twice")
-                .because(error),
-                other => other.into(),
+                .because(duplicate),
+                None => error,
             });
         }
         Ok(())
@@ -180,6 +259,7 @@ impl Engine {
         row.trouble = Some(chain(reason));
         let now = self.now();
         let noted = self.store().write::<_, StoreError>(Durability::Full, |tx| {
+            self.note_failure(tx, &row, reason, now)?;
             tx.save(&mut row, Some(Event::Failed), now)
         });
         fault::point("fail:recorded");
@@ -191,6 +271,21 @@ impl Engine {
             tracing::warn!("{}", chain(&error));
         }
     }
+}
+
+/// When a new instance is checked first: spread over the whole period by its token, so that what was made together is
+/// not checked together.
+pub(super) fn first_check(
+    definition: &Definition,
+    token: &Token,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let period = definition.policy.checks.period?;
+    let digits = token.as_str().get(..8).unwrap_or_default();
+    let part = u64::from(u32::from_str_radix(digits, 16).unwrap_or_default());
+    // Between one and two halves of the period.
+    let after = period.0 / 2 + ((period.0 as u128 * u128::from(part)) >> 33) as u64;
+    Some(Millis(after).after(now))
 }
 
 /// An error and its causes in one line.

@@ -22,6 +22,8 @@ pub struct RepairReport {
 impl Engine {
     /// Finishes or cleans up what no living process is working on, and retries discards that are due.
     pub async fn repair(&self) -> Result<RepairReport> {
+        self.heed_the_clock()?;
+        self.end_leases().await?;
         let unfinished = self.store().read(|tx| tx.unfinished())?;
         let mut report = RepairReport::default();
         if unfinished.is_empty() {
@@ -48,6 +50,14 @@ impl Engine {
         for row in self.store().read(|tx| tx.unfinished())? {
             if row.worker.as_ref() == Some(&own) {
                 self.take_over(row, &mut report).await;
+            }
+        }
+        for (ticket, worker) in self
+            .store()
+            .read::<_, StoreError>(|tx| tx.waiting_workers())?
+        {
+            if worker == own {
+                self.withdraw_ticket(ticket).await?;
             }
         }
         Ok(report)

@@ -14,7 +14,7 @@ use crate::provider::{
     self, CallContext, Command, ErrorKind, ExitStatus, Instance, Output, Provider, ProviderError,
     Stdio,
 };
-use crate::store::{Durability, InstanceRow, OperationId, StoreError};
+use crate::store::{Durability, InstanceRow, Lease, OperationId, StoreError};
 
 /// What is collected of a captured stream.
 const CAPTURE_LIMIT: u64 = 1 << 20;
@@ -51,7 +51,11 @@ impl Engine {
             .start(&row, &definition, &*provider, &instance, &shown)
             .await?;
         fault::point("run:started");
-        let status = execute(&*provider, &instance, &command, stdio, signals).await;
+        let running = execute(&*provider, &instance, &command, stdio, signals);
+        let status = tokio::select! {
+            status = running => status,
+            never = self.heartbeat(&row) => match never {},
+        };
         fault::point("run:ended");
         let outcome = match &status {
             Ok(ExitStatus::Code(0)) => Ok(()),
@@ -60,15 +64,26 @@ impl Engine {
             Err(error) => Err(error.to_string()),
         };
         self.end(operation, &outcome);
-        self.wake_runners(name);
+        self.wake_runners(&row.name);
         status.map_err(|error| self.lost(&row, error))
     }
 
     /// An instance that commands may be run on: leased and the lease confirmed, or the script's own.
     pub(super) fn usable(&self, name: &InstanceName) -> Result<InstanceRow> {
-        let row = self.find(name)?;
+        let reference = super::Reference::parse(name.as_str());
+        let row = self.find(&reference.name)?;
+        self.check_reference(&reference, &row)?;
         let scripts_own =
             self.0.identity.script_of.as_ref() == Some(&row.token) && row.handle.is_some();
+        let now = self.now();
+        let over = |lease: &Lease| lease.expires_at.is_some_and(|at| at <= now);
+        if !scripts_own && row.lease.as_ref().is_some_and(over) {
+            return Err(EngineError::new(
+                FailureKind::NotLeased,
+                format!("the lease of `{}` has expired", row.name),
+            )
+            .hint("acquire another one; `lease_ttl` or `--ttl` sets how long a lease lasts, `runner lease renew` makes it last longer"));
+        }
         if scripts_own
             || (row.state == State::Leased
                 && row.lease.as_ref().is_some_and(|lease| lease.confirmed))

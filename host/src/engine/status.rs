@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use runner_core::id::{InstanceName, SourceName};
+use runner_core::plan::Counts;
 use runner_core::policy::Policy;
 
 use super::{
@@ -92,24 +93,45 @@ fn source_status(tx: &Tx<'_>, listing: &Listing, detail: bool) -> Result<SourceS
         cached: 0,
         in_use: 0,
         other: 0,
+        counts: Counts::default(),
+        shelved: 0,
+        suspect: 0,
+        waiting: 0,
         maximum: listing.policy.maximum,
         instances: Vec::new(),
     };
     for member in members {
         let counts = tx.counts(member)?;
-        status.cached += counts.cached;
-        status.in_use += counts.in_use;
-        status.other += counts.other;
+        status.cached += counts.ready;
+        status.in_use += counts.leased + counts.releasing;
+        status.other += counts.starting + counts.broken + counts.discarding;
+        status.counts.starting += counts.starting;
+        status.counts.ready += counts.ready;
+        status.counts.leased += counts.leased;
+        status.counts.releasing += counts.releasing;
+        status.counts.broken += counts.broken;
+        status.counts.discarding += counts.discarding;
+        if detail {
+            let (shelved, suspect) = tx.asides(member)?;
+            status.shelved += shelved;
+            status.suspect += suspect;
+            status.waiting += tx.waiting_for(member)?.len() as u32;
+        }
         if detail && listing.children.is_none() {
             for row in tx.live_instances(Some(member))? {
-                status.instances.push(instance_status(row)?);
+                status.instances.push(instance_status(tx, row)?);
             }
         }
     }
     Ok(status)
 }
 
-fn instance_status(row: InstanceRow) -> Result<InstanceStatus> {
+/// One instance.
+pub(super) fn instance_status(tx: &Tx<'_>, row: InstanceRow) -> Result<InstanceStatus> {
+    let shelf = match row.shelf {
+        None => None,
+        Some(shelf) => tx.shelf_by_id(shelf)?.map(|shelf| shelf.name),
+    };
     let owner: Option<Owner> = match &row.lease {
         None => None,
         Some(lease) => Some(parse(&lease.owner, "owner")?),
@@ -122,6 +144,13 @@ fn instance_status(row: InstanceRow) -> Result<InstanceStatus> {
         since: row.changed_at,
         created: row.created_at,
         owner,
+        fence: row.lease.as_ref().map(|lease| lease.fence),
+        expires: row.lease.as_ref().and_then(|lease| lease.expires_at),
+        ticket: row.ticket,
+        shelf,
+        uses: row.uses,
+        checked: row.checked_at,
+        check_failures: row.check_failures,
         attributes: row
             .attributes
             .as_deref()

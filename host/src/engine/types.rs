@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use runner_core::id::{InstanceName, SourceName, Timestamp};
+use runner_core::id::{Fence, InstanceName, SourceName, TicketId, Timestamp};
 use runner_core::instance::State;
-use runner_core::policy::{Limit, Policy, Tag};
+use runner_core::plan::Counts;
+use runner_core::policy::{Limit, Millis, Policy, Tag};
+use runner_core::requires::Requires;
 use serde::{Deserialize, Serialize};
 
 use crate::provider::{Access, Facts};
@@ -29,6 +31,12 @@ pub struct Definition {
     pub workdir: bool,
     #[serde(flatten)]
     pub scripts: super::ScriptFolders,
+    /// What the provider lists holds nothing but what was given into our hands: strangers in it are ours to destroy.
+    #[serde(default)]
+    pub owns_listing: bool,
+    /// The provider has something to do between two holders.
+    #[serde(default)]
+    pub cleans: bool,
     /// How long one script may run.
     pub script_deadline: Duration,
     /// The component with its configuration, grant and limits; only the catalogue can read it.
@@ -43,12 +51,97 @@ pub struct Definition {
 /// What `acquire` draws on: one source, or the sources of a pool in order.
 #[derive(Clone, Debug)]
 pub struct Draw {
-    /// The source or pool that was asked for: its name goes into the instances' names.
-    pub asked: SourceName,
+    /// The source or pool that was asked for: its name goes into the instances' names. None: tags decided.
+    pub asked: Option<SourceName>,
     /// The pool's own limits, when `asked` is a pool.
     pub pool: Option<Policy>,
     /// Where instances come from, in order of preference.
     pub sources: Vec<Definition>,
+    /// What was asked for by tag.
+    pub tags: Vec<String>,
+    /// For each source, the sum of the priorities of those tags.
+    pub weights: Vec<i32>,
+    /// Settings or grants of this call only went into the definitions: nobody else can make these.
+    pub custom: bool,
+}
+
+/// A request for instances.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub count: u32,
+    pub wait: Wait,
+    /// What an instance must be like.
+    pub requires: Requires,
+    /// The shelf to look on first, and that the instances belong to from then on.
+    pub shelf: Option<String>,
+    /// Nothing that was used before.
+    pub fresh: bool,
+    /// Larger is served first.
+    pub priority: i32,
+    /// Instead of the source's `lease_ttl`.
+    pub lease_ttl: Option<Millis>,
+    /// What the leases end with.
+    pub holder: Option<Holder>,
+}
+
+impl Default for Ask {
+    fn default() -> Self {
+        Self {
+            count: 1,
+            wait: Wait::No,
+            requires: Requires::default(),
+            shelf: None,
+            fresh: false,
+            priority: 0,
+            lease_ttl: None,
+            holder: None,
+        }
+    }
+}
+
+/// What a lease ends with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holder {
+    /// A process of this machine, told from later ones with its number by when it started.
+    Process {
+        pid: u32,
+        started: u64,
+        boot: String,
+    },
+    /// The process that acquired: its connection to the state directory, which the kernel closes.
+    Worker { worker: String },
+}
+
+/// An instance as a user names it: `NAME`, or `NAME@FENCE` for "only while that lease lasts".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    pub name: InstanceName,
+    pub fence: Option<Fence>,
+}
+
+impl Reference {
+    /// Reads `NAME[@FENCE]`.
+    pub fn parse(text: &str) -> Self {
+        if let Some((name, number)) = text.rsplit_once('@')
+            && let Ok(number) = number.parse()
+        {
+            return Self {
+                name: InstanceName::typed(name),
+                fence: Some(Fence(number)),
+            };
+        }
+        Self {
+            name: InstanceName::typed(text),
+            fence: None,
+        }
+    }
+}
+
+impl From<InstanceName> for Reference {
+    fn from(name: InstanceName) -> Self {
+        Self { name, fence: None }
+    }
 }
 
 /// How long `acquire` waits for an exhausted source.
@@ -68,6 +161,16 @@ pub struct Owner {
     pub user: String,
     pub host: String,
     pub pid: u32,
+    /// What the holder calls itself (`--owner`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+}
+
+impl Owner {
+    /// Who it is to the shelves: what the holder calls itself, else the user.
+    pub fn name(&self) -> &str {
+        self.label.as_deref().unwrap_or(&self.user)
+    }
 }
 
 /// One instance, for `status -v` and JSON.
@@ -83,6 +186,19 @@ pub struct InstanceStatus {
     pub since: Timestamp,
     pub created: Timestamp,
     pub owner: Option<Owner>,
+    /// The fencing number of its lease.
+    pub fence: Option<Fence>,
+    /// When its lease ends by itself.
+    pub expires: Option<Timestamp>,
+    /// The ticket it is made for or held by.
+    pub ticket: Option<TicketId>,
+    /// The shelf it belongs to.
+    pub shelf: Option<String>,
+    /// How often it was leased.
+    pub uses: u32,
+    /// When it was last asked whether it lives, and how often in a row it did not answer well.
+    pub checked: Option<Timestamp>,
+    pub check_failures: u32,
     pub attributes: Vec<(String, String)>,
     pub facts: Option<Facts>,
     pub access: Option<Access>,
@@ -101,6 +217,14 @@ pub struct SourceStatus {
     pub in_use: u32,
     /// Being made, or being destroyed.
     pub other: u32,
+    /// The same in detail.
+    pub counts: Counts,
+    /// Of the idle ones, those on shelves.
+    pub shelved: u32,
+    /// Of the idle and leased ones, those that are being checked or whose last check failed.
+    pub suspect: u32,
+    /// Tickets that wait for it.
+    pub waiting: u32,
     pub maximum: Limit,
     /// Instances that are not `discarded`.
     pub instances: Vec<InstanceStatus>,

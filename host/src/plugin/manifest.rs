@@ -42,6 +42,10 @@ pub struct Manifest {
     /// Its `copy` moves bytes. Without it the host does not ask, and uses `tar` over `run`.
     #[serde(default)]
     pub copy: bool,
+    /// Its `list` shows nothing but what the operator gave into our hands: what is unknown there is an orphan that may be
+    /// destroyed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub owns_listing: bool,
     /// Of a hook: what it is told; none: everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<BTreeSet<HookPoint>>,

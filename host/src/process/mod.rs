@@ -9,6 +9,7 @@ mod child;
 mod collect;
 mod command;
 mod error;
+pub mod identity;
 mod keyboard;
 mod placement;
 mod run;

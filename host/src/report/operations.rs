@@ -73,6 +73,7 @@ mod tests {
             instance: Some(InstanceName::numbered(&source, 1)),
             source: Some(source),
             owner: Owner {
+                label: None,
                 user: "ann".into(),
                 host: "desk".into(),
                 pid: 7,

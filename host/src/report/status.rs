@@ -234,6 +234,10 @@ mod tests {
     fn source(name: &str, counts: [u32; 3], maximum: Limit) -> SourceStatus {
         let [cached, in_use, other] = counts;
         SourceStatus {
+            counts: runner_core::plan::Counts::default(),
+            shelved: 0,
+            suspect: 0,
+            waiting: 0,
             source: SourceName::new(name).unwrap(),
             pool: None,
             cached,
@@ -246,6 +250,13 @@ mod tests {
 
     fn instance(source: &mut SourceStatus, number: u64, state: State) {
         source.instances.push(InstanceStatus {
+            fence: None,
+            expires: None,
+            ticket: None,
+            shelf: None,
+            uses: 1,
+            checked: None,
+            check_failures: 0,
             name: InstanceName::numbered(&source.source, number),
             source: source.source.clone(),
             pool: None,
@@ -253,6 +264,7 @@ mod tests {
             since: Timestamp(60_000),
             created: Timestamp(0),
             owner: (state == State::Leased).then(|| Owner {
+                label: None,
                 user: "ann".into(),
                 host: "desk".into(),
                 pid: 7,

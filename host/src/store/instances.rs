@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 
-use runner_core::id::{Generation, InstanceName, SourceName, Timestamp, Token};
+use runner_core::id::{
+    Fence, Generation, InstanceName, ShelfId, SourceName, TicketId, Timestamp, Token,
+};
 use runner_core::instance::{Event, State};
 use runner_core::plan::RowId;
+use runner_core::policy::Millis;
 use rusqlite::OptionalExtension as _;
 
+use super::events::NewEvent;
 use super::{Result, StoreError, Tx, WorkerId};
 
 /// Who holds an instance, since when.
@@ -17,6 +21,13 @@ pub struct Lease {
     pub since: Timestamp,
     /// The holder was told. An unconfirmed lease of a dead process is taken back.
     pub confirmed: bool,
+    /// Larger than that of every earlier lease.
+    pub fence: Fence,
+    /// How long it lasts from each renewal; none: until it is released.
+    pub ttl: Option<Millis>,
+    pub expires_at: Option<Timestamp>,
+    /// JSON; the engine's `Holder`: what it ends with.
+    pub holder: Option<String>,
 }
 
 /// One instance. Texts named JSON are the engine's shapes.
@@ -50,6 +61,17 @@ pub struct InstanceRow {
     /// When to try again.
     pub retry_at: Option<Timestamp>,
     pub lease: Option<Lease>,
+    /// It is handed out under this shelf only.
+    pub shelf: Option<ShelfId>,
+    /// How often it was leased.
+    pub uses: u32,
+    pub first_leased_at: Option<Timestamp>,
+    /// The ticket it is being made for, or whose lease holds it.
+    pub ticket: Option<TicketId>,
+    pub checked_at: Option<Timestamp>,
+    /// Checks failed in a row.
+    pub check_failures: u32,
+    pub check_due_at: Option<Timestamp>,
 }
 
 /// An intent to make an instance.
@@ -62,11 +84,14 @@ pub struct NewInstance<'a> {
     pub token: Token,
     pub workdir: Option<PathBuf>,
     pub worker: &'a WorkerId,
+    pub ticket: Option<TicketId>,
     pub now: Timestamp,
 }
 
 const COLUMNS: &str = "id, name, source, pool, slot, token, state, generation, definition, handle, access, attributes, \
-     facts, workdir, created_at, changed_at, worker, trouble, attempts, retry_at, lease_owner, lease_since, lease_confirmed";
+     facts, workdir, created_at, changed_at, worker, trouble, attempts, retry_at, lease_owner, lease_since, lease_confirmed, \
+     shelf, uses, first_leased_at, ticket, fence, lease_ttl, lease_expires_at, lease_holder, checked_at, check_failures, \
+     check_due_at";
 
 /// A row whose words are still text.
 struct RawState(String);
@@ -86,10 +111,18 @@ fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(InstanceRow, RawState)
     let owner: Option<String> = row.get(20)?;
     let since: Option<i64> = row.get(21)?;
     let confirmed = row.get(22)?;
+    let fence: Option<i64> = row.get(27)?;
+    let ttl: Option<u64> = row.get(28)?;
+    let expires_at: Option<i64> = row.get(29)?;
+    let holder = row.get(30)?;
     let lease = owner.zip(since).map(|(owner, since)| Lease {
         owner,
         since: Timestamp(since),
         confirmed,
+        fence: Fence(fence.unwrap_or(0)),
+        ttl: ttl.map(Millis),
+        expires_at: expires_at.map(Timestamp),
+        holder,
     });
     let instance = InstanceRow {
         id: RowId(row.get(0)?),
@@ -115,6 +148,13 @@ fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(InstanceRow, RawState)
         attempts: row.get(18)?,
         retry_at: row.get::<_, Option<i64>>(19)?.map(Timestamp),
         lease,
+        shelf: row.get::<_, Option<i64>>(23)?.map(ShelfId),
+        uses: row.get(24)?,
+        first_leased_at: row.get::<_, Option<i64>>(25)?.map(Timestamp),
+        ticket: row.get::<_, Option<i64>>(26)?.map(TicketId),
+        checked_at: row.get::<_, Option<i64>>(31)?.map(Timestamp),
+        check_failures: row.get(32)?,
+        check_due_at: row.get::<_, Option<i64>>(33)?.map(Timestamp),
     };
     Ok((instance, RawState(row.get(6)?)))
 }
@@ -139,20 +179,13 @@ impl Tx<'_> {
                  ON CONFLICT (asked) DO UPDATE SET next = next + 1 RETURNING next - 1",
             )?
             .query_row([new.asked.as_str()], |row| row.get(0))?;
-        let slot: u32 = self
-            .connection
-            .prepare_cached(
-                "SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM instances WHERE source = ?1 AND slot = 0 AND state <> 'discarded') \
-                 THEN 0 ELSE (SELECT min(slot) + 1 FROM instances AS low WHERE source = ?1 AND state <> 'discarded' \
-                 AND NOT EXISTS (SELECT 1 FROM instances WHERE source = ?1 AND slot = low.slot + 1 AND state <> 'discarded')) END",
-            )?
-            .query_row([new.source.as_str()], |row| row.get(0))?;
+        let slot = self.free_slot(new.source)?;
         let name = InstanceName::numbered(new.asked, number);
         let pool = (new.asked != new.source).then_some(new.asked.as_str());
         self.connection
             .prepare_cached(
                 "INSERT INTO instances (name, source, pool, slot, token, state, generation, definition, workdir, \
-                 created_at, changed_at, worker) VALUES (?1, ?2, ?3, ?4, ?5, 'allocating', 0, ?6, ?7, ?8, ?8, ?9)",
+                 created_at, changed_at, worker, ticket) VALUES (?1, ?2, ?3, ?4, ?5, 'allocating', 0, ?6, ?7, ?8, ?8, ?9, ?10)",
             )?
             .execute((
                 name.as_str(),
@@ -164,8 +197,42 @@ impl Tx<'_> {
                 new.workdir.as_ref().map(|path| path.as_os_str().as_bytes()),
                 new.now.0,
                 &new.worker.0,
+                new.ticket.map(|ticket| ticket.0),
             ))?;
-        self.instance_by_id(RowId(self.connection.last_insert_rowid()))
+        let id = self.connection.last_insert_rowid();
+        self.note(&NewEvent {
+            source: Some(new.source),
+            instance: Some(&name),
+            ticket: new.ticket,
+            ..NewEvent::new("instance", "allocating", new.now)
+        })?;
+        self.instance_by_id(RowId(id))
+    }
+
+    /// The smallest number that no live instance of a source has.
+    fn free_slot(&self, source: &SourceName) -> Result<u32> {
+        let (live, highest): (u32, Option<u32>) = self
+            .connection
+            .prepare_cached(
+                "SELECT (SELECT coalesce(sum(count), 0) FROM instance_counts WHERE source = ?1), \
+                 (SELECT max(slot) FROM instances WHERE source = ?1 AND state <> 'discarded')",
+            )?
+            .query_row([source.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let next = highest.map_or(0, |highest| highest + 1);
+        if next == live {
+            // No gap: nothing to look for, however many there are.
+            return Ok(next);
+        }
+        let slot = self
+            .connection
+            .prepare_cached(
+                "SELECT CASE WHEN NOT EXISTS (SELECT 1 FROM instances WHERE source = ?1 AND slot = 0 AND state <> 'discarded') \
+                 THEN 0 ELSE (SELECT slot + 1 FROM instances AS low WHERE source = ?1 AND state <> 'discarded' \
+                 AND NOT EXISTS (SELECT 1 FROM instances WHERE source = ?1 AND slot = low.slot + 1 AND state <> 'discarded') \
+                 ORDER BY slot LIMIT 1) END",
+            )?
+            .query_row([source.as_str()], |row| row.get(0))?;
+        Ok(slot)
     }
 
     /// Writes `row` back after `event`, if nobody changed it since it was read. The state is this method's to set.
@@ -191,7 +258,10 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE instances SET state = ?3, generation = generation + 1, handle = ?4, access = ?5, attributes = ?6, \
                  facts = ?7, changed_at = ?8, worker = ?9, trouble = ?10, attempts = ?11, retry_at = ?12, \
-                 lease_owner = ?13, lease_since = ?14, lease_confirmed = ?15, pool = ?16 WHERE id = ?1 AND generation = ?2",
+                 lease_owner = ?13, lease_since = ?14, lease_confirmed = ?15, pool = ?16, shelf = ?17, uses = ?18, \
+                 first_leased_at = ?19, ticket = ?20, fence = ?21, lease_ttl = ?22, lease_expires_at = ?23, \
+                 lease_holder = ?24, checked_at = ?25, check_failures = ?26, check_due_at = ?27 \
+                 WHERE id = ?1 AND generation = ?2",
             )?
             .execute(rusqlite::params![
                 row.id.0,
@@ -210,9 +280,31 @@ impl Tx<'_> {
                 lease.map(|lease| lease.since.0),
                 lease.is_some_and(|lease| lease.confirmed),
                 row.pool.as_ref().map(SourceName::as_str),
+                row.shelf.map(|shelf| shelf.0),
+                row.uses,
+                row.first_leased_at.map(|at| at.0),
+                row.ticket.map(|ticket| ticket.0),
+                lease.map(|lease| lease.fence.0),
+                lease.and_then(|lease| lease.ttl).map(|ttl| ttl.0),
+                lease
+                    .and_then(|lease| lease.expires_at)
+                    .map(|at| at.0),
+                lease.and_then(|lease| lease.holder.as_ref()),
+                row.checked_at.map(|at| at.0),
+                row.check_failures,
+                row.check_due_at.map(|at| at.0),
             ]);
         match changed {
             Ok(1) => {
+                if state != row.state {
+                    self.note(&NewEvent {
+                        source: Some(&row.source),
+                        instance: Some(&row.name),
+                        ticket: row.ticket,
+                        detail: row.trouble.as_deref().filter(|_| state == State::Broken),
+                        ..NewEvent::new("instance", state.as_str(), now)
+                    })?;
+                }
                 row.state = state;
                 row.changed_at = changed_at;
                 row.generation = Generation(row.generation.0 + 1);
@@ -286,6 +378,113 @@ impl Tx<'_> {
             ),
             [],
         )
+    }
+
+    /// Leases whose time is over.
+    pub fn expired(&self, now: Timestamp) -> Result<Vec<InstanceRow>> {
+        self.rows(
+            &format!(
+                "SELECT {COLUMNS} FROM instances WHERE state = 'leased' AND lease_expires_at IS NOT NULL \
+                 AND lease_expires_at <= ?1"
+            ),
+            [now.0],
+        )
+    }
+
+    /// Leases that end with a process or a connection.
+    pub fn watched(&self) -> Result<Vec<InstanceRow>> {
+        self.rows(
+            &format!(
+                "SELECT {COLUMNS} FROM instances INDEXED BY instances_holder \
+                 WHERE state = 'leased' AND lease_holder IS NOT NULL"
+            ),
+            [],
+        )
+    }
+
+    /// Idle and leased instances whose check is due, the longest due first.
+    pub fn due_checks(&self, now: Timestamp, most: u32) -> Result<Vec<InstanceRow>> {
+        self.rows(
+            &format!(
+                "SELECT {COLUMNS} FROM instances WHERE state IN ('ready', 'leased') AND check_due_at IS NOT NULL \
+                 AND check_due_at <= ?1 ORDER BY check_due_at LIMIT ?2"
+            ),
+            (now.0, most),
+        )
+    }
+
+    /// When the next lease ends or the next check is due.
+    pub fn next_deadline(&self) -> Result<Option<Timestamp>> {
+        let next: Option<i64> = self
+            .connection
+            .prepare_cached(
+                "SELECT min(at) FROM (SELECT min(lease_expires_at) AS at FROM instances \
+                 WHERE state = 'leased' AND lease_expires_at IS NOT NULL UNION ALL \
+                 SELECT min(check_due_at) FROM instances WHERE state IN ('ready', 'leased') AND check_due_at IS NOT NULL)",
+            )?
+            .query_row([], |row| row.get(0))?;
+        Ok(next.map(Timestamp))
+    }
+
+    /// Usable instances that were never given a time for their check.
+    pub fn unscheduled(&self, source: &SourceName) -> Result<Vec<InstanceRow>> {
+        self.rows(
+            &format!(
+                "SELECT {COLUMNS} FROM instances WHERE source = ?1 AND state IN ('ready', 'leased') AND check_due_at IS NULL"
+            ),
+            [source.as_str()],
+        )
+    }
+
+    /// The live instances of a ticket.
+    pub fn of_ticket(&self, ticket: TicketId) -> Result<Vec<InstanceRow>> {
+        self.rows(
+            &format!("SELECT {COLUMNS} FROM instances WHERE ticket = ?1 AND state <> 'discarded' ORDER BY id"),
+            [ticket.0],
+        )
+    }
+
+    /// The live instances that belong to a shelf.
+    pub fn of_shelf(&self, shelf: ShelfId) -> Result<Vec<InstanceRow>> {
+        self.rows(
+            &format!("SELECT {COLUMNS} FROM instances WHERE shelf = ?1 AND state <> 'discarded' ORDER BY id"),
+            [shelf.0],
+        )
+    }
+
+    /// The next fencing number.
+    pub fn next_fence(&self) -> Result<Fence> {
+        let fence = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO counters (asked, next) VALUES ('*fence', 2) \
+                 ON CONFLICT (asked) DO UPDATE SET next = next + 1 RETURNING next - 1",
+            )?
+            .query_row([], |row| row.get(0))?;
+        Ok(Fence(fence))
+    }
+
+    /// Tokens and handles of everything of a source that exists, to compare with what its provider lists.
+    pub fn known_tokens(&self, source: &SourceName) -> Result<Vec<(Token, Option<String>)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT token, handle FROM instances WHERE source = ?1 AND state <> 'discarded'",
+        )?;
+        let known = statement
+            .query_map([source.as_str()], |row| {
+                Ok((Token::stored(row.get::<_, String>(0)?), row.get(1)?))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(known)
+    }
+
+    /// Whether an instance with this token was ever made by this state, and of which source.
+    pub fn token_of(&self, token: &Token) -> Result<Option<InstanceRow>> {
+        self.connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM instances WHERE token = ?1"))?
+            .query_row([token.as_str()], from_row)
+            .optional()?
+            .map(finish)
+            .transpose()
     }
 
     fn rows(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Vec<InstanceRow>> {

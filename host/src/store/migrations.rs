@@ -11,7 +11,10 @@ use super::{Result, StoreError};
 /// The version this program writes.
 pub(super) const KNOWN: i64 = STEPS.len() as i64;
 
-const STEPS: &[&str] = &[include_str!("schema/001-first.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/001-first.sql"),
+    include_str!("schema/002-fleet.sql"),
+];
 
 /// What the file says of itself.
 pub(super) fn version(connection: &Connection) -> Result<i64> {

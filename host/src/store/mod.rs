@@ -5,18 +5,25 @@
 //! Writers queue for a file lock in front of SQLite's own, so that many processes wait their turn instead of failing;
 //! nothing is held between transactions.
 
+mod deadlines;
 mod definitions;
 mod error;
+mod events;
 mod grants;
+mod health;
 mod instances;
 mod lock;
+mod metrics;
 mod migrations;
 mod open;
 mod operations;
+mod orphans;
 mod prune;
+mod shelves;
 mod snapshot;
 mod tickets;
 mod workers;
+mod world;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,12 +32,17 @@ use rusqlite::{Connection, TransactionBehavior};
 
 pub use definitions::DefinitionRow;
 pub use error::StoreError;
+pub use events::{EventFilter, EventRow, NewEvent};
 pub use grants::GrantRow;
+pub use health::HealthRow;
 pub use instances::{InstanceRow, Lease, NewInstance};
+pub use metrics::Metric;
 pub use operations::{Operation, OperationFilter, OperationId, OperationRow};
-pub use snapshot::{Counts, DrawQuery, SourceQuery};
-pub use tickets::{Ticket, TicketId};
+pub use orphans::OrphanRow;
+pub use shelves::ShelfRow;
+pub use tickets::{NewTicket, TicketRow, TicketSource, TicketState};
 pub use workers::{Worker, WorkerId, Workers};
+pub use world::{Class, Loaded, PoolQuery, SourceQuery, WorldQuery};
 
 /// The answer of every call.
 pub type Result<T> = std::result::Result<T, StoreError>;

@@ -1,6 +1,7 @@
 //! Forgetting what is long over: discarded instances and old operations. What is live is never touched.
 
 use runner_core::id::Timestamp;
+use runner_core::policy::Millis;
 
 use super::{Result, Tx};
 
@@ -11,8 +12,8 @@ const BATCH: u32 = 500;
 
 impl Tx<'_> {
     /// Removes some of what is older than the history that is kept.
-    pub fn prune(&self, now: Timestamp) -> Result<()> {
-        let before = now.0 - KEEP;
+    pub fn prune(&self, now: Timestamp, keep: Option<Millis>) -> Result<()> {
+        let before = now.0 - keep.map_or(KEEP, |keep| keep.0 as i64);
         self.connection
             .prepare_cached(
                 "DELETE FROM instances WHERE id IN \
@@ -22,6 +23,16 @@ impl Tx<'_> {
         self.connection
             .prepare_cached(
                 "DELETE FROM operations WHERE id IN (SELECT id FROM operations ORDER BY id LIMIT ?2) AND started_at < ?1",
+            )?
+            .execute((before, BATCH))?;
+        self.connection
+            .prepare_cached(
+                "DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?2) AND at < ?1",
+            )?
+            .execute((before, BATCH))?;
+        self.connection
+            .prepare_cached(
+                "DELETE FROM tickets WHERE id IN (SELECT id FROM tickets WHERE ended_at < ?1 LIMIT ?2)",
             )?
             .execute((before, BATCH))?;
         self.connection

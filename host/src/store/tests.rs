@@ -4,7 +4,7 @@ use std::path::Path;
 
 use runner_core::id::{SourceName, Timestamp, Token};
 use runner_core::instance::{Event, State};
-use runner_core::plan;
+use runner_core::plan::{self, Action, Because};
 use runner_core::policy::{Limit, Policy};
 
 use super::*;
@@ -31,6 +31,7 @@ fn intent(store: &Store, asked: &str, from: &str, token: u8) -> InstanceRow {
                 token: Token::from_bytes([token; 16]),
                 workdir: None,
                 worker: &worker,
+                ticket: None,
                 now: Timestamp(1),
             })
         })
@@ -100,8 +101,41 @@ fn a_handle_belongs_to_one_live_instance() {
     step(&store, &mut elsewhere, Event::Allocated).unwrap();
 }
 
+fn wish(store: &Store, name: &str, wanted: u32) -> TicketRow {
+    let worker = store.workers().own(|| [0; 8]).unwrap().id().clone();
+    let new = NewTicket {
+        asked: Some(&source(name)),
+        pool: false,
+        tags: "[]",
+        requires: "",
+        shelf: None,
+        fresh: false,
+        wanted,
+        priority: 0,
+        owner: "{}",
+        worker: Some(&worker),
+        custom: false,
+        patient: true,
+        lease_ttl: None,
+        lease_holder: None,
+        deadline: None,
+        now: Timestamp(1),
+    };
+    let from = [TicketSource {
+        source: source(name),
+        rank: 0,
+        tags: 0,
+        ruled_out: None,
+        failed: None,
+        passing: false,
+    }];
+    store
+        .write::<_, StoreError>(Durability::Process, |tx| tx.open_ticket(&new, &from))
+        .unwrap()
+}
+
 #[test]
-fn the_view_of_a_request() {
+fn the_world_of_a_ticket() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     let mut idle = intent(&store, "web", "web", 1);
@@ -112,57 +146,84 @@ fn the_view_of_a_request() {
         maximum: Limit::At(2),
         ..Policy::default()
     };
-    let mut query = DrawQuery {
-        asked: source("web"),
-        pool: None,
+    let ticket = wish(&store, "web", 1);
+    let mut query = WorldQuery {
         sources: vec![SourceQuery {
             name: source("web"),
-            policy,
+            policy: Some(policy),
             shape: "shape".into(),
-            tried: false,
         }],
-        wanted: 1,
-        ticket: None,
+        ..WorldQuery::default()
     };
-    let view = store
-        .read::<_, StoreError>(|tx| tx.draw_view(&query))
-        .unwrap();
-    assert_eq!(plan::acquire(&view, 1).unwrap().take, vec![idle.id]);
-    assert_eq!(view.sources[0].live, 2);
+    let load = |query: &WorldQuery| store.read::<_, StoreError>(|tx| tx.world(query)).unwrap();
+    let loaded = load(&query);
+    assert_eq!(
+        plan::plan(&loaded.world, Timestamp(1)).actions,
+        vec![Action::Assign {
+            ticket: ticket.id,
+            instances: vec![idle.id]
+        }]
+    );
+    assert_eq!(loaded.world.sources[0].counts.live(), 2);
     query.sources[0].shape = "newer".into();
-    let view = store
-        .read::<_, StoreError>(|tx| tx.draw_view(&query))
-        .unwrap();
-    assert_eq!(plan::acquire(&view, 1).unwrap().evict, vec![idle.id]);
+    assert_eq!(
+        plan::plan(&load(&query).world, Timestamp(1)).actions,
+        vec![Action::Discard {
+            instance: idle.id,
+            because: Because::MakeRoom
+        }]
+    );
 }
 
 #[test]
-fn the_queue_is_first_come_first_served() {
+fn a_ticket_waits_until_it_is_served_or_ended() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
-    let worker = store.workers().own(|| [0; 8]).unwrap().id().clone();
-    let open = |name: &str| {
-        store
-            .write::<_, StoreError>(Durability::Process, |tx| {
-                tx.open_ticket(&source(name), &[source(name)], 1, &worker, Timestamp(1))
-            })
-            .unwrap()
+    let (first, second) = (wish(&store, "web", 1), wish(&store, "web", 1));
+    wish(&store, "db", 1);
+    let waiting = || {
+        let waiting = store
+            .read::<_, StoreError>(|tx| tx.waiting_for(&source("web")))
+            .unwrap();
+        waiting.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
     };
-    let (first, second) = (open("web"), open("web"));
-    open("db");
-    let ahead = |own| {
-        store
-            .read::<_, StoreError>(|tx| tx.tickets_ahead(&source("web"), own))
-            .unwrap()
+    assert_eq!(waiting(), [first.id, second.id]);
+    store
+        .write::<_, StoreError>(Durability::Process, |tx| {
+            tx.serve_ticket(first.id, Timestamp(2))?;
+            tx.end_ticket(second.id, TicketState::Failed, Some("no"), Timestamp(2))
+        })
+        .unwrap();
+    assert_eq!(waiting(), []);
+    let state = |id| {
+        let row = store.read::<_, StoreError>(|tx| tx.ticket(id)).unwrap();
+        row.unwrap().state
     };
     assert_eq!(
-        [ahead(Some(first)), ahead(Some(second)), ahead(None)],
-        [0, 1, 2]
+        (state(first.id), state(second.id)),
+        (TicketState::Served, TicketState::Failed)
     );
-    store
-        .write::<_, StoreError>(Durability::Process, |tx| tx.close_ticket(first))
-        .unwrap();
-    assert_eq!([ahead(Some(second)), ahead(None)], [0, 1]);
+}
+
+#[test]
+fn counts_follow_every_change() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let mut row = intent(&store, "web", "web", 1);
+    intent(&store, "web", "web", 2);
+    let counts = || {
+        store
+            .read::<_, StoreError>(|tx| tx.counts(&source("web")))
+            .unwrap()
+    };
+    assert_eq!((counts().starting, counts().live()), (2, 2));
+    step(&store, &mut row, Event::Allocated).unwrap();
+    step(&store, &mut row, Event::Provisioned).unwrap();
+    assert_eq!((counts().starting, counts().ready), (1, 1));
+    for event in [Event::Failed, Event::Doomed, Event::Confirmed] {
+        step(&store, &mut row, event).unwrap();
+    }
+    assert_eq!(counts().live(), 1);
 }
 
 #[test]

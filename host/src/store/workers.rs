@@ -19,6 +19,13 @@ use super::{Result, StoreError};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WorkerId(pub(super) String);
 
+impl WorkerId {
+    /// A name that was written down before.
+    pub fn stored(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+}
+
 impl fmt::Display for WorkerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -2,7 +2,6 @@
 //! is lost when the answer is.
 
 mod hooks;
-mod import;
 mod lost;
 
 use std::path::{Path, PathBuf};

@@ -9,7 +9,7 @@ use crate::cli::context::{Context, Drawn};
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::signals::{self, Signals};
 use crate::cli::{exit_code, values};
-use crate::engine::{Acquired, Engine};
+use crate::engine::{Acquired, Ask, Engine};
 use crate::report::instances;
 
 /// Lease instances and print their ids
@@ -71,8 +71,13 @@ pub(crate) async fn interruptible(
     count: u32,
     signals: &mut Signals,
 ) -> Result<Acquired, Failure> {
+    let ask = Ask {
+        count,
+        wait: draw.wait,
+        ..Ask::default()
+    };
     let first = tokio::select! {
-        acquired = engine.acquire(&draw.draw, count, draw.wait) => return Ok(acquired?),
+        acquired = engine.acquire(&draw.draw, &ask) => return Ok(acquired?),
         arrived = signals.next() => arrived,
     };
     tokio::select! {

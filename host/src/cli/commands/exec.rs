@@ -11,6 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::execution::{self, Plan};
 use crate::cli::signals::{self, Signals};
+use crate::engine::Destination;
 
 /// Lease an instance, run a command in it, and give it back
 ///
@@ -54,7 +55,7 @@ pub(crate) fn run(args: Exec, prepare: impl FnOnce() -> Result<Context, Failure>
                 None => Err(Failure::new("state", "no instance was handed out")),
             };
             let released = tokio::select! {
-                released = engine.release(&names) => released?,
+                released = engine.release(&names, &Destination::Usual) => released?,
                 // Who does not want to wait for the end leaves it to the next command.
                 arrived = signals.next() => {
                     signals::die_of(arrived.number);

@@ -7,7 +7,7 @@ use crate::cli::console::Console;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::exit_code;
-use crate::engine::{ReleaseEnd, Released};
+use crate::engine::{Destination, ReleaseEnd, Released};
 
 /// Give leased instances back
 ///
@@ -28,7 +28,10 @@ pub(crate) struct Release {
 pub(crate) fn run(args: &Release, context: &Context) -> Outcome {
     let names = names(&args.ids);
     let engine = context.engine()?;
-    tell(context.block_on(engine.release(&names))?, &context.console);
+    tell(
+        context.block_on(engine.release(&names, &Destination::Usual))?,
+        &context.console,
+    );
     Ok(exit_code::OK)
 }
 

@@ -26,8 +26,15 @@ fn limits(maximum: u32, reserve: u32) -> Policy {
     Policy {
         maximum,
         reserve,
-        concurrency: 0,
         ..Policy::default()
+    }
+}
+
+fn ask(count: u32, wait: Wait) -> Ask {
+    Ask {
+        count,
+        wait,
+        ..Ask::default()
     }
 }
 
@@ -37,7 +44,11 @@ fn names(acquired: &Acquired) -> Vec<String> {
 
 /// Acquires and confirms.
 async fn get(world: &World, draw: &Draw, count: u32) -> Vec<InstanceName> {
-    let acquired = world.engine.acquire(draw, count, Wait::No).await.unwrap();
+    let acquired = world
+        .engine
+        .acquire(draw, &ask(count, Wait::No))
+        .await
+        .unwrap();
     let names = acquired.names();
     acquired.confirm().unwrap();
     names
@@ -67,19 +78,27 @@ async fn a_whole_life() {
     assert_eq!(world.backend.existing(), 2);
     let full = world
         .engine
-        .acquire(&draw, 1, Wait::No)
+        .acquire(&draw, &ask(1, Wait::No))
         .await
         .err()
         .unwrap();
     assert_eq!(full.kind, FailureKind::Exhausted);
     assert!(full.message.contains("maximum of 2"), "{full}");
     assert_eq!(
-        end(&world.engine.release(&held).await.unwrap()),
+        end(&world
+            .engine
+            .release(&held, &Destination::Usual)
+            .await
+            .unwrap()),
         ["discarded", "discarded"]
     );
     assert_eq!(world.backend.existing(), 0);
     assert_eq!(
-        end(&world.engine.release(&held).await.unwrap()),
+        end(&world
+            .engine
+            .release(&held, &Destination::Usual)
+            .await
+            .unwrap()),
         ["already", "already"]
     );
 }
@@ -89,7 +108,14 @@ async fn reserve_keeps_and_hands_out_again() {
     let world = World::new(&[("web", limits(1, 1))]);
     let draw = world.draw("web");
     let first = get(&world, &draw, 1).await;
-    assert_eq!(end(&world.engine.release(&first).await.unwrap()), ["kept"]);
+    assert_eq!(
+        end(&world
+            .engine
+            .release(&first, &Destination::Usual)
+            .await
+            .unwrap()),
+        ["kept"]
+    );
     assert_eq!(get(&world, &draw, 1).await, first);
     assert_eq!(world.backend.made(), 1);
 }
@@ -98,7 +124,11 @@ async fn reserve_keeps_and_hands_out_again() {
 async fn an_outdated_idle_instance_is_replaced() {
     let world = World::new(&[("web", limits(1, 1))]);
     let first = get(&world, &world.draw("web"), 1).await;
-    world.engine.release(&first).await.unwrap();
+    world
+        .engine
+        .release(&first, &Destination::Usual)
+        .await
+        .unwrap();
     let mut changed = world.draw("web");
     changed.sources[0].shape = "another".into();
     assert_ne!(get(&world, &changed, 1).await, first);
@@ -110,7 +140,12 @@ async fn unknown_names_touch_nothing() {
     let world = World::new(&[("web", limits(0, 0))]);
     let held = get(&world, &world.draw("web"), 1).await;
     let with_unknown = [held[0].clone(), InstanceName::typed("web-7")];
-    let error = world.engine.release(&with_unknown).await.err().unwrap();
+    let error = world
+        .engine
+        .release(&with_unknown, &Destination::Usual)
+        .await
+        .err()
+        .unwrap();
     assert_eq!(error.kind, FailureKind::UnknownInstance);
     assert_eq!(world.state(&held[0]), State::Leased);
 }
@@ -121,7 +156,7 @@ async fn all_or_nothing_when_one_cannot_be_made() {
     world.backend.fail_allocate(2, Fault::Error);
     let error = world
         .engine
-        .acquire(&world.draw("web"), 3, Wait::No)
+        .acquire(&world.draw("web"), &ask(3, Wait::No))
         .await
         .err()
         .unwrap();
@@ -135,7 +170,7 @@ async fn a_lost_answer_leaves_nothing_behind() {
     world.backend.fail_allocate(1, Fault::MadeThenError);
     world
         .engine
-        .acquire(&world.draw("web"), 1, Wait::No)
+        .acquire(&world.draw("web"), &ask(1, Wait::No))
         .await
         .err()
         .unwrap();
@@ -153,7 +188,7 @@ async fn a_handle_in_use_is_refused_and_its_owner_is_left_alone() {
     world.backend.fail_allocate(2, Fault::SameHandle);
     let error = world
         .engine
-        .acquire(&draw, 1, Wait::No)
+        .acquire(&draw, &ask(1, Wait::No))
         .await
         .err()
         .unwrap();
@@ -190,7 +225,7 @@ async fn an_exhausted_child_is_named() {
     get(&world, &pool, 1).await;
     let error = world
         .engine
-        .acquire(&pool, 1, Wait::No)
+        .acquire(&pool, &ask(1, Wait::No))
         .await
         .err()
         .unwrap();
@@ -209,7 +244,11 @@ async fn a_failing_discard_is_repeated_until_confirmed() {
     let held = get(&world, &draw, 1).await;
     world.backend.fail_discards(1);
     assert_eq!(
-        end(&world.engine.release(&held).await.unwrap()),
+        end(&world
+            .engine
+            .release(&held, &Destination::Usual)
+            .await
+            .unwrap()),
         ["pending"]
     );
     assert_eq!(
@@ -220,7 +259,7 @@ async fn a_failing_discard_is_repeated_until_confirmed() {
     assert_eq!(
         world
             .engine
-            .acquire(&draw, 1, Wait::No)
+            .acquire(&draw, &ask(1, Wait::No))
             .await
             .err()
             .unwrap()
@@ -252,7 +291,11 @@ async fn forgetting_is_the_operators_word() {
 async fn what_a_dead_process_held_unconfirmed_is_taken_back() {
     let world = World::new(&[("web", limits(0, 1))]);
     let draw = world.draw("web");
-    let acquired = world.engine.acquire(&draw, 2, Wait::No).await.unwrap();
+    let acquired = world
+        .engine
+        .acquire(&draw, &ask(2, Wait::No))
+        .await
+        .unwrap();
     let held = names(&acquired);
     drop(acquired);
     world.orphan(&held);
@@ -278,14 +321,14 @@ async fn waiting_ends_when_somebody_releases() {
         let (engine, draw) = (world.engine.clone(), draw.clone());
         tokio::spawn(async move {
             engine
-                .acquire(&draw, 1, Wait::Forever)
+                .acquire(&draw, &ask(1, Wait::Forever))
                 .await
                 .map(|acquired| names(&acquired))
         })
     };
     while world
         .store
-        .read(|tx| tx.tickets_for(&source("web")))
+        .read(|tx| tx.waiting_for(&source("web")))
         .unwrap()
         .is_empty()
     {
@@ -295,19 +338,23 @@ async fn waiting_ends_when_somebody_releases() {
     assert_eq!(
         world
             .engine
-            .acquire(&draw, 1, Wait::No)
+            .acquire(&draw, &ask(1, Wait::No))
             .await
             .err()
             .unwrap()
             .kind,
         FailureKind::Exhausted
     );
-    world.engine.release(&held).await.unwrap();
+    world
+        .engine
+        .release(&held, &Destination::Usual)
+        .await
+        .unwrap();
     assert_eq!(waiting.await.unwrap().unwrap(), ["web-1"]);
     assert!(
         world
             .store
-            .read(|tx| tx.tickets_for(&source("web")))
+            .read(|tx| tx.waiting_for(&source("web")))
             .unwrap()
             .is_empty()
     );
@@ -320,14 +367,14 @@ async fn waiting_has_an_end() {
     get(&world, &draw, 1).await;
     let error = world
         .engine
-        .acquire(&draw, 1, Wait::For(Duration::from_millis(20)))
+        .acquire(&draw, &ask(1, Wait::For(Duration::from_millis(20))))
         .await
         .err()
         .unwrap();
     assert_eq!(error.kind, FailureKind::TimedOut);
     let never = world
         .engine
-        .acquire(&draw, 2, Wait::Forever)
+        .acquire(&draw, &ask(2, Wait::Forever))
         .await
         .err()
         .unwrap();
@@ -335,7 +382,7 @@ async fn waiting_has_an_end() {
     assert!(
         world
             .store
-            .read(|tx| tx.tickets_for(&source("web")))
+            .read(|tx| tx.waiting_for(&source("web")))
             .unwrap()
             .is_empty()
     );
@@ -347,7 +394,11 @@ async fn the_source_may_be_gone_from_the_configuration() {
     let held = get(&world, &world.draw("web"), 1).await;
     world.unconfigure("web");
     assert_eq!(
-        end(&world.engine.release(&held).await.unwrap()),
+        end(&world
+            .engine
+            .release(&held, &Destination::Usual)
+            .await
+            .unwrap()),
         ["discarded"]
     );
     assert_eq!(world.backend.existing(), 0);
@@ -358,7 +409,8 @@ async fn an_abandoned_acquire_is_cleaned_up() {
     let world = World::new(&[("web", limits(0, 0))]);
     let draw = world.draw("web");
     world.backend.fail_allocate(1, Fault::MadeThenHang);
-    let pending = world.engine.acquire(&draw, 1, Wait::No);
+    let wish = ask(1, Wait::No);
+    let pending = world.engine.acquire(&draw, &wish);
     tokio::select! {
         _ = pending => panic!("it hangs"),
         () = world.backend.hanging() => {}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use runner_core::id::{InstanceName, SourceName, Timestamp, Token};
 use runner_core::instance::State;
-use runner_core::policy::Policy;
+use runner_core::policy::{Policy, Tag};
 use tokio::sync::Notify;
 
 use super::super::*;
@@ -242,12 +242,55 @@ impl Catalogue for TestCatalogue {
             .map(|policy| (*policy, "shape".into())))
     }
 
+    fn definition(&self, source: &SourceName) -> Result<Definition> {
+        let policy = self.sources.lock().unwrap().get(source).copied();
+        let policy = policy.ok_or_else(|| EngineError::unknown_source(source))?;
+        Ok(definition_of(source.as_str(), policy))
+    }
+
+    fn tags(&self, _source: &SourceName) -> Vec<Tag> {
+        Vec::new()
+    }
+
+    fn machines_differ(&self, _source: &SourceName) -> bool {
+        false
+    }
+
     fn pool(&self, _pool: &SourceName) -> Option<Policy> {
         None
     }
 
     fn listings(&self) -> Result<Vec<Listing>> {
-        Ok(Vec::new())
+        let sources = self.sources.lock().unwrap();
+        Ok(sources
+            .iter()
+            .map(|(name, policy)| Listing {
+                name: name.clone(),
+                tags: Vec::new(),
+                policy: *policy,
+                policy_until: None,
+                children: None,
+            })
+            .collect())
+    }
+}
+
+fn definition_of(name: &str, policy: Policy) -> Definition {
+    Definition {
+        source: source(name),
+        policy,
+        tags: Vec::new(),
+        check_command: None,
+        label: "`model` 1".into(),
+        shape: "shape".into(),
+        workdir: true,
+        cleans: false,
+        owns_listing: false,
+        scripts: ScriptFolders::default(),
+        script_deadline: Duration::from_secs(60),
+        plugin: serde_json::Value::Null,
+        hooks: Vec::new(),
+        hook_points: Default::default(),
     }
 }
 
@@ -282,6 +325,7 @@ impl World {
                 user: "u".into(),
                 host: "h".into(),
                 pid: 1,
+                label: None,
             },
             script_of: None,
         };
@@ -304,39 +348,33 @@ impl World {
     }
 
     fn definition(&self, name: &str) -> Definition {
-        Definition {
-            source: source(name),
-            policy: self.catalogue.sources.lock().unwrap()[&source(name)],
-            tags: Vec::new(),
-            check_command: None,
-            label: "`model` 1".into(),
-            shape: "shape".into(),
-            workdir: true,
-            scripts: ScriptFolders::default(),
-            script_deadline: Duration::from_secs(60),
-            plugin: serde_json::Value::Null,
-            hooks: Vec::new(),
-            hook_points: Default::default(),
-        }
+        let policy = self.catalogue.sources.lock().unwrap()[&source(name)];
+        definition_of(name, policy)
     }
 
     pub(super) fn draw(&self, name: &str) -> Draw {
         Draw {
-            asked: source(name),
+            asked: Some(source(name)),
             pool: None,
             sources: vec![self.definition(name)],
+            tags: Vec::new(),
+            weights: vec![0],
+            custom: false,
         }
     }
 
     pub(super) fn pool(&self, name: &str, children: &[&str], policy: Policy) -> Draw {
-        let sources = children
+        let sources: Vec<Definition> = children
             .iter()
             .map(|child| self.definition(child))
             .collect();
         Draw {
-            asked: source(name),
+            asked: Some(source(name)),
             pool: Some(policy),
+            weights: vec![0; sources.len()],
             sources,
+            tags: Vec::new(),
+            custom: false,
         }
     }
 

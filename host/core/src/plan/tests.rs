@@ -1,0 +1,746 @@
+//! Tables of world → plan, and properties over random worlds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::id::{ShelfId, SourceName};
+use crate::policy::{Limit, Millis, Policy};
+
+const NOW: Timestamp = Timestamp(1_000_000);
+
+fn named(name: &str) -> SourceName {
+    SourceName::new(name).unwrap()
+}
+
+fn at_most(maximum: u32) -> Policy {
+    Policy {
+        maximum: Limit::At(maximum),
+        ..Policy::default()
+    }
+}
+
+fn idle(id: i64) -> Idle {
+    Idle {
+        id: RowId(id),
+        shelf: None,
+        fits: true,
+        suspect: false,
+        uses: 0,
+        class: 0,
+        created: Timestamp(0),
+        since: Timestamp(id),
+        first_leased: None,
+    }
+}
+
+fn source(name: &str, policy: Policy, leased: u32, idle: Vec<Idle>) -> SourceView {
+    SourceView {
+        name: named(name),
+        policy: Some(policy),
+        counts: Counts {
+            leased,
+            ready: idle.len() as u32,
+            ..Counts::default()
+        },
+        unassigned_starting: 0,
+        idle,
+        health: Health::default(),
+    }
+}
+
+fn ticket(id: i64, wanted: u32, sources: &[usize]) -> TicketView {
+    TicketView {
+        id: TicketId(id),
+        wanted,
+        held: 0,
+        coming: 0,
+        priority: 0,
+        opened: Timestamp(NOW.0 - 1000),
+        patience: Patience::Until(None),
+        shelf: None,
+        fresh: false,
+        pool: None,
+        candidates: sources
+            .iter()
+            .map(|source| Candidate {
+                source: *source,
+                rank: 0,
+                tags: 0,
+                refused: None,
+            })
+            .collect(),
+        accepts: Accepts::Any,
+    }
+}
+
+fn assign(ticket: i64, rows: &[i64]) -> Action {
+    Action::Assign {
+        ticket: TicketId(ticket),
+        instances: rows.iter().map(|row| RowId(*row)).collect(),
+    }
+}
+
+fn grow(source: usize, count: u32, ticket: i64) -> Action {
+    Action::Grow {
+        source,
+        count,
+        ticket: Some(TicketId(ticket)),
+    }
+}
+
+fn actions(sources: Vec<SourceView>, tickets: Vec<TicketView>) -> Vec<Action> {
+    decide(sources, tickets).actions
+}
+
+fn decide(sources: Vec<SourceView>, tickets: Vec<TicketView>) -> Plan {
+    let world = World {
+        sources,
+        tickets,
+        ..World::default()
+    };
+    plan(&world, NOW)
+}
+
+#[test]
+fn an_idle_instance_is_handed_out_at_the_maximum() {
+    // crcache: reserve 1 and maximum 1 failed here with "Instance limit exceeded".
+    let full = source("a", at_most(1), 0, vec![idle(1)]);
+    assert_eq!(
+        actions(vec![full], vec![ticket(1, 1, &[0])]),
+        [assign(1, &[1])]
+    );
+}
+
+#[test]
+fn idle_anywhere_before_growth() {
+    let sources = vec![
+        source("a", Policy::default(), 0, Vec::new()),
+        source("b", at_most(2), 0, vec![idle(1)]),
+    ];
+    assert_eq!(
+        actions(sources, vec![ticket(1, 2, &[0, 1])]),
+        [assign(1, &[1]), grow(0, 1, 1)]
+    );
+}
+
+#[test]
+fn who_came_first_is_served_first_and_keeps_its_claim() {
+    let sources = || vec![source("a", at_most(4), 2, vec![idle(1), idle(2)])];
+    // The first wants more than there is: nobody behind it takes what it waits for.
+    let plan = decide(sources(), vec![ticket(1, 3, &[0]), ticket(2, 1, &[0])]);
+    assert_eq!(plan.actions, []);
+    let behind = plan.report(TicketId(2)).unwrap();
+    assert_eq!(behind.ahead, 1);
+    assert_eq!(behind.declines[0].why, Why::Ahead { waiting: 1 });
+    // What it cannot use is free for the next.
+    let mut first = ticket(1, 3, &[0]);
+    first.accepts = Accepts::Only(BTreeSet::from([7]));
+    let mut rich = sources();
+    rich[0].counts.leased = 2;
+    assert_eq!(
+        actions(rich, vec![first, ticket(2, 1, &[0])]),
+        [assign(2, &[1])]
+    );
+}
+
+#[test]
+fn priority_comes_before_age_and_age_grows() {
+    let sources = || vec![source("a", at_most(1), 0, vec![idle(1)])];
+    let mut urgent = ticket(2, 1, &[0]);
+    urgent.priority = 1;
+    assert_eq!(
+        actions(sources(), vec![ticket(1, 1, &[0]), urgent.clone()]),
+        [assign(2, &[1])]
+    );
+    let mut old = ticket(1, 1, &[0]);
+    old.opened = Timestamp(NOW.0 - 180_000);
+    assert_eq!(actions(sources(), vec![old, urgent]), [assign(1, &[1])]);
+}
+
+#[test]
+fn a_gang_gets_all_or_nothing() {
+    let sources = vec![source("a", at_most(3), 1, vec![idle(1)])];
+    assert_eq!(
+        actions(sources, vec![ticket(1, 2, &[0])]),
+        [assign(1, &[1]), grow(0, 1, 1)]
+    );
+    let sources = vec![source("a", at_most(2), 1, vec![idle(1)])];
+    assert_eq!(actions(sources, vec![ticket(1, 2, &[0])]), []);
+    // One that holds some and cannot be completed lets go.
+    let mut stuck = ticket(1, 2, &[0]);
+    stuck.held = 1;
+    let sources = vec![source("a", at_most(2), 2, Vec::new())];
+    assert_eq!(
+        actions(sources, vec![stuck]),
+        [Action::GiveBack {
+            ticket: TicketId(1)
+        }]
+    );
+}
+
+#[test]
+fn what_can_never_be_had_fails_at_once() {
+    let never = |plan: Plan| {
+        let report = plan.reports[0].clone();
+        (plan.actions, report.never)
+    };
+    let fail = |end| Action::Fail {
+        ticket: TicketId(1),
+        end,
+    };
+    let zero = vec![source("a", at_most(0), 0, Vec::new())];
+    assert_eq!(
+        never(decide(zero, vec![ticket(1, 1, &[0])])),
+        (vec![fail(FailedBy::Never)], true)
+    );
+    let mut ruled_out = ticket(1, 1, &[0]);
+    ruled_out.candidates[0].refused = Some(Refused::RuledOut("cpus".into()));
+    let plenty = || vec![source("a", at_most(9), 0, Vec::new())];
+    assert_eq!(
+        never(decide(plenty(), vec![ruled_out])),
+        (vec![fail(FailedBy::Never)], true)
+    );
+    let mut failed = ticket(1, 1, &[0]);
+    failed.candidates[0].refused = Some(Refused::Failed {
+        text: "no".into(),
+        passing: false,
+    });
+    assert_eq!(
+        never(decide(plenty(), vec![failed])),
+        (vec![fail(FailedBy::Failures)], false)
+    );
+    let mut late = ticket(1, 1, &[0]);
+    late.patience = Patience::Until(Some(NOW));
+    assert_eq!(
+        never(decide(plenty(), vec![late])),
+        (vec![fail(FailedBy::Deadline)], false)
+    );
+    let full = vec![source("a", at_most(1), 1, Vec::new())];
+    let mut hasty = ticket(1, 1, &[0]);
+    hasty.patience = Patience::None;
+    assert_eq!(
+        never(decide(full, vec![hasty])),
+        (vec![fail(FailedBy::Refused)], false)
+    );
+}
+
+#[test]
+fn a_failing_source_is_left_out_while_there_is_another() {
+    let mut ill = source("a", at_most(9), 0, Vec::new());
+    ill.health.failures = 2;
+    ill.health.left_out_until = Some(Timestamp(NOW.0 + 5000));
+    let well = source("b", at_most(9), 0, Vec::new());
+    assert_eq!(
+        actions(vec![ill.clone(), well], vec![ticket(1, 1, &[0, 1])]),
+        [grow(1, 1, 1)]
+    );
+    let plan = decide(vec![ill.clone()], vec![ticket(1, 1, &[0])]);
+    assert_eq!(
+        (plan.actions, plan.next),
+        (vec![], Some(Timestamp(NOW.0 + 5000)))
+    );
+    // Who cannot wait tries it all the same.
+    let mut hasty = ticket(1, 1, &[0]);
+    hasty.patience = Patience::None;
+    assert_eq!(actions(vec![ill], vec![hasty]), [grow(0, 1, 1)]);
+}
+
+#[test]
+fn growth_goes_by_rank_priority_cost_and_turn() {
+    let with = |name, priority, cost, started: Option<i64>| {
+        let policy = Policy {
+            priority,
+            cost,
+            ..at_most(9)
+        };
+        let mut view = source(name, policy, 0, Vec::new());
+        view.health.last_start = started.map(Timestamp);
+        view
+    };
+    let chosen = |sources: Vec<SourceView>| {
+        let count: Vec<usize> = (0..sources.len()).collect();
+        match &actions(sources, vec![ticket(1, 1, &count)])[..] {
+            [Action::Grow { source, .. }] => *source,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        chosen(vec![with("a", 0, 0, None), with("b", 1, 0, None)]),
+        1
+    );
+    assert_eq!(
+        chosen(vec![with("a", 1, 5, None), with("b", 1, 2, None)]),
+        1
+    );
+    assert_eq!(
+        chosen(vec![with("a", 1, 2, Some(9)), with("b", 1, 2, Some(5))]),
+        1
+    );
+    let mut routed = ticket(1, 1, &[0, 1]);
+    routed.candidates[0].rank = 1;
+    let sources = vec![with("a", 9, 0, None), with("b", 0, 9, None)];
+    assert_eq!(actions(sources, vec![routed]), [grow(1, 1, 1)]);
+}
+
+#[test]
+fn starts_are_limited_and_spread() {
+    let slow = Policy {
+        max_starting: Limit::At(2),
+        ..at_most(9)
+    };
+    let plan = decide(
+        vec![source("a", slow, 0, Vec::new())],
+        vec![ticket(1, 5, &[0])],
+    );
+    assert_eq!(plan.actions, [grow(0, 2, 1)]);
+    assert!(matches!(
+        plan.reports[0].declines[0].why,
+        Why::Starting { .. }
+    ));
+    let spaced = Policy {
+        start_delay: Millis(500),
+        ..at_most(9)
+    };
+    let mut view = source("a", spaced, 0, Vec::new());
+    view.health.last_start = Some(Timestamp(NOW.0 - 100));
+    let plan = decide(vec![view], vec![ticket(1, 1, &[0])]);
+    assert_eq!(
+        (plan.actions, plan.next),
+        (vec![], Some(Timestamp(NOW.0 + 400)))
+    );
+}
+
+#[test]
+fn a_shelf_is_looked_on_first_and_closed_to_others() {
+    let shelved = Idle {
+        shelf: Some(ShelfId(7)),
+        uses: 1,
+        ..idle(1)
+    };
+    let sources = || vec![source("a", at_most(3), 0, vec![shelved, idle(2)])];
+    let mut owner = ticket(1, 1, &[0]);
+    owner.shelf = Some(ShelfId(7));
+    assert_eq!(actions(sources(), vec![owner.clone()]), [assign(1, &[1])]);
+    owner.fresh = true;
+    assert_eq!(actions(sources(), vec![owner]), [assign(1, &[2])]);
+    let mut other = ticket(1, 1, &[0]);
+    other.shelf = Some(ShelfId(8));
+    assert_eq!(actions(sources(), vec![other]), [assign(1, &[2])]);
+    let mut two = ticket(1, 2, &[0]);
+    two.shelf = None;
+    assert_eq!(
+        actions(sources(), vec![two]),
+        [assign(1, &[2]), grow(0, 1, 1)]
+    );
+}
+
+#[test]
+fn what_is_suspect_aged_or_worn_is_not_handed_out() {
+    let policy = Policy {
+        max_age: Some(Millis(1000)),
+        ..at_most(9)
+    };
+    let suspect = Idle {
+        suspect: true,
+        created: NOW,
+        ..idle(1)
+    };
+    let aged = idle(2);
+    let sources = vec![source("a", policy, 0, vec![suspect, aged])];
+    assert_eq!(actions(sources, vec![ticket(1, 1, &[0])]), [grow(0, 1, 1)]);
+}
+
+#[test]
+fn outdated_idle_instances_make_room() {
+    let stale = Idle {
+        fits: false,
+        ..idle(7)
+    };
+    assert_eq!(
+        actions(
+            vec![source("a", at_most(1), 0, vec![stale])],
+            vec![ticket(1, 1, &[0])]
+        ),
+        [Action::Discard {
+            instance: RowId(7),
+            because: Because::MakeRoom
+        }]
+    );
+}
+
+fn tended(sources: Vec<SourceView>, tickets: Vec<TicketView>) -> Plan {
+    let world = World {
+        sources,
+        tickets,
+        tend: true,
+        ..World::default()
+    };
+    plan(&world, NOW)
+}
+
+#[test]
+fn prealloc_is_what_is_idle_and_never_used() {
+    let policy = Policy {
+        prealloc: 3,
+        ..at_most(9)
+    };
+    let used = Idle { uses: 1, ..idle(2) };
+    let mut view = source("a", policy, 2, vec![idle(1), used]);
+    view.unassigned_starting = 1;
+    view.counts.starting = 1;
+    let ahead = |count| Action::Grow {
+        source: 0,
+        count,
+        ticket: None,
+    };
+    assert_eq!(tended(vec![view.clone()], vec![]).actions, [ahead(1)]);
+    // A ticket takes the idle one: another is made in its place.
+    let plan = tended(vec![view], vec![ticket(1, 1, &[0])]);
+    assert_eq!(plan.actions, [assign(1, &[2]), ahead(1)]);
+}
+
+#[test]
+fn idle_instances_go_for_many_reasons() {
+    let because = |policy: Option<Policy>, one: Idle| {
+        let mut view = source("a", policy.unwrap_or_default(), 0, vec![one]);
+        view.policy = policy;
+        let plan = tended(vec![view], vec![]);
+        match plan.actions.first() {
+            Some(Action::Discard { because, .. }) => Some(*because),
+            _ => None,
+        }
+    };
+    let used = Idle {
+        uses: 1,
+        first_leased: Some(Timestamp(0)),
+        since: Timestamp(NOW.0 - 100),
+        ..idle(1)
+    };
+    let with = |change: fn(&mut Policy)| {
+        let mut policy = at_most(9);
+        change(&mut policy);
+        Some(policy)
+    };
+    assert_eq!(because(None, idle(1)), Some(Because::Unconfigured));
+    assert_eq!(because(with(|_| {}), used), None);
+    let stale = Idle {
+        fits: false,
+        ..used
+    };
+    assert_eq!(because(with(|_| {}), stale), Some(Because::Outdated));
+    assert_eq!(
+        because(with(|policy| policy.max_age = Some(Millis(10))), used),
+        Some(Because::Aged)
+    );
+    assert_eq!(
+        because(
+            with(|policy| policy.reuse.max_time = Some(Millis(10))),
+            used
+        ),
+        Some(Because::WornOut)
+    );
+    assert_eq!(
+        because(
+            with(|policy| policy.reuse.opportunity = Some(Millis(100))),
+            used
+        ),
+        Some(Because::Unwanted)
+    );
+    assert_eq!(
+        because(
+            with(|policy| policy.reuse.opportunity = Some(Millis(101))),
+            used
+        ),
+        None
+    );
+    assert_eq!(
+        because(with(|policy| policy.idle_timeout = Some(Millis(100))), used),
+        Some(Because::Idle)
+    );
+    assert_eq!(
+        because(
+            with(|policy| {
+                policy.idle_timeout = Some(Millis(100));
+                policy.reserve = 1;
+            }),
+            used
+        ),
+        None
+    );
+    assert_eq!(
+        because(with(|policy| policy.on_demand = true), idle(1)),
+        Some(Because::Surplus)
+    );
+}
+
+/// A world that plans are carried out in, step by step, with every kind of accident.
+#[derive(Debug)]
+struct Model {
+    sources: Vec<SourceView>,
+    tickets: BTreeMap<i64, TicketView>,
+    /// Per ticket: which rows it holds.
+    held: BTreeMap<i64, Vec<(usize, i64)>>,
+    /// What is being made: its source, and for whom.
+    coming: Vec<(usize, Option<i64>)>,
+    leased: BTreeSet<i64>,
+    next: i64,
+    now: i64,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Open {
+        wanted: u32,
+        sources: BTreeSet<usize>,
+        priority: i32,
+    },
+    Close(usize),
+    Made(usize),
+    Failed(usize),
+    Plan,
+    Wait(u16),
+}
+
+impl Model {
+    fn world(&self) -> World {
+        let mut sources = self.sources.clone();
+        for (index, source) in sources.iter_mut().enumerate() {
+            let starting = self.coming.iter().filter(|(of, _)| *of == index);
+            source.counts.starting = starting.clone().count() as u32;
+            source.unassigned_starting =
+                starting.filter(|(_, ticket)| ticket.is_none()).count() as u32;
+            source.counts.ready = source.idle.len() as u32;
+            let held = self.held.values().flatten();
+            source.counts.leased = held.filter(|(of, _)| *of == index).count() as u32;
+        }
+        let tickets = self.tickets.iter().map(|(id, ticket)| {
+            let mut ticket = ticket.clone();
+            ticket.held = self.held.get(id).map_or(0, Vec::len) as u32;
+            ticket.coming = self
+                .coming
+                .iter()
+                .filter(|(_, of)| *of == Some(*id))
+                .count() as u32;
+            ticket
+        });
+        World {
+            tickets: tickets
+                .filter(|ticket| ticket.held < ticket.wanted)
+                .collect(),
+            sources,
+            pools: Vec::new(),
+            tend: true,
+        }
+    }
+
+    fn live(&self, source: usize) -> u32 {
+        self.world().sources[source].counts.live()
+    }
+
+    fn carry_out(&mut self) {
+        let world = self.world();
+        let decided = plan(&world, Timestamp(self.now));
+        for waiting in &world.tickets {
+            let served = decided.actions.iter().any(|action| {
+                matches!(action, Action::Assign { ticket, .. } | Action::Grow { ticket: Some(ticket), .. } if *ticket == waiting.id)
+            });
+            assert!(
+                served || decided.report(waiting.id).is_some(),
+                "ticket {} waits without a reason",
+                waiting.id
+            );
+        }
+        for action in decided.actions {
+            match action {
+                Action::Assign { ticket, instances } => {
+                    for id in instances {
+                        assert!(self.leased.insert(id.0), "{id:?} has two holders");
+                        let (source, _) = self.take(id.0);
+                        self.held.entry(ticket.0).or_default().push((source, id.0));
+                    }
+                }
+                Action::Grow {
+                    source,
+                    count,
+                    ticket,
+                } => {
+                    for _ in 0..count {
+                        self.coming.push((source, ticket.map(|ticket| ticket.0)));
+                    }
+                }
+                Action::GiveBack { ticket } => {
+                    for (source, id) in self.held.remove(&ticket.0).unwrap_or_default() {
+                        self.leased.remove(&id);
+                        self.sources[source].idle.push(Idle {
+                            uses: 1,
+                            ..idle(id)
+                        });
+                    }
+                }
+                Action::Fail { ticket, .. } => drop(self.tickets.remove(&ticket.0)),
+                Action::Discard { instance, .. } => drop(self.take(instance.0)),
+            }
+        }
+        for (index, source) in self.sources.iter().enumerate() {
+            let maximum = source.policy.unwrap().maximum;
+            assert!(
+                maximum.room(0) >= self.live(index),
+                "{} exist of at most {maximum}",
+                self.live(index)
+            );
+        }
+    }
+
+    fn take(&mut self, id: i64) -> (usize, Idle) {
+        for (index, source) in self.sources.iter_mut().enumerate() {
+            if let Some(at) = source.idle.iter().position(|one| one.id.0 == id) {
+                return (index, source.idle.remove(at));
+            }
+        }
+        panic!("{id} is not idle");
+    }
+
+    fn made(&mut self, nth: usize) {
+        if self.coming.is_empty() {
+            return;
+        }
+        let (source, ticket) = self.coming.remove(nth % self.coming.len());
+        self.next += 1;
+        match ticket.filter(|ticket| self.tickets.contains_key(ticket)) {
+            Some(ticket) => {
+                self.leased.insert(self.next);
+                self.held
+                    .entry(ticket)
+                    .or_default()
+                    .push((source, self.next));
+            }
+            None => self.sources[source].idle.push(Idle {
+                created: Timestamp(self.now),
+                since: Timestamp(self.now),
+                ..idle(self.next)
+            }),
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Open {
+                wanted,
+                sources,
+                priority,
+            } => {
+                self.next += 1;
+                let sources: Vec<usize> = sources
+                    .iter()
+                    .map(|index| index % self.sources.len())
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
+                    .collect();
+                let mut new = ticket(self.next, *wanted, &sources);
+                new.priority = *priority;
+                new.opened = Timestamp(self.now);
+                self.tickets.insert(self.next, new);
+            }
+            Step::Close(nth) => {
+                let ids: Vec<i64> = self.tickets.keys().copied().collect();
+                if let Some(id) = ids.get(nth % ids.len().max(1)) {
+                    self.tickets.remove(id);
+                    for (_, row) in self.held.remove(id).unwrap_or_default() {
+                        self.leased.remove(&row);
+                    }
+                }
+            }
+            Step::Made(nth) => self.made(*nth),
+            Step::Failed(nth) => {
+                if !self.coming.is_empty() {
+                    self.coming.remove(nth % self.coming.len());
+                }
+            }
+            Step::Plan => self.carry_out(),
+            Step::Wait(by) => self.now += i64::from(*by),
+        }
+    }
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => (1u32..5, prop::collection::btree_set(0usize..4, 1..4), 0i32..3)
+            .prop_map(|(wanted, sources, priority)| Step::Open { wanted, sources, priority }),
+        2 => (0usize..9).prop_map(Step::Close),
+        4 => (0usize..9).prop_map(Step::Made),
+        1 => (0usize..9).prop_map(Step::Failed),
+        6 => Just(Step::Plan),
+        1 => any::<u16>().prop_map(Step::Wait),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+prop_compose! {
+    fn policies()(list in prop::collection::vec((1u32..6, 0u32..4, 0u32..3, 1u32..4, 0i32..2, 0u32..3), 1..4)) -> Vec<Policy> {
+        list.into_iter().map(|(maximum, reserve, prealloc, starting, priority, cost)| Policy {
+            maximum: Limit::At(maximum),
+            reserve: reserve.min(maximum),
+            prealloc: prealloc.min(maximum),
+            max_starting: Limit::At(starting),
+            priority,
+            cost,
+            ..Policy::default()
+        }).collect()
+    }
+}
+
+proptest! {
+    /// Whatever happens: limits hold, nobody shares, every wait has a reason; and when the world comes to rest, everybody who
+    /// can be served is, reserve and prealloc are met, and the planner has nothing left to do.
+    #[test]
+    fn histories(policies in policies(), steps in steps()) {
+        let sources = policies.iter().enumerate().map(|(index, policy)| {
+            source(&format!("s{index}"), *policy, 0, Vec::new())
+        });
+        let mut model = Model {
+            sources: sources.collect(),
+            tickets: BTreeMap::new(),
+            held: BTreeMap::new(),
+            coming: Vec::new(),
+            leased: BTreeSet::new(),
+            next: 0,
+            now: NOW.0,
+        };
+        for step in &steps {
+            model.step(step);
+        }
+        // From here on everything that is begun succeeds, and whoever is served leaves.
+        let mut rounds = 0;
+        loop {
+            model.carry_out();
+            while !model.coming.is_empty() {
+                model.made(0);
+            }
+            let done: Vec<i64> = model.tickets.iter().filter(|(id, ticket)| {
+                model.held.get(id).map_or(0, Vec::len) as u32 >= ticket.wanted
+            }).map(|(id, _)| *id).collect();
+            for id in &done {
+                model.tickets.remove(id);
+                for (_, row) in model.held.remove(id).unwrap_or_default() {
+                    model.leased.remove(&row);
+                }
+            }
+            let settled = done.is_empty() && plan(&model.world(), Timestamp(model.now)).actions.is_empty();
+            if settled {
+                break;
+            }
+            rounds += 1;
+            prop_assert!(rounds < 500, "the planner does not come to rest");
+        }
+        prop_assert!(model.tickets.is_empty(), "not served: {:?}", model.tickets.keys());
+        for (index, policy) in policies.iter().enumerate() {
+            let idle = model.sources[index].idle.len() as u32;
+            let unused = model.sources[index].idle.iter().filter(|one| one.uses == 0).count() as u32;
+            let full = policy.maximum.room(idle) == 0;
+            prop_assert!(full || unused >= policy.prealloc, "prealloc {} of {}", unused, policy.prealloc);
+            prop_assert!(idle >= policy.reserve, "reserve {} of {}", idle, policy.reserve);
+        }
+    }
+}

@@ -1,0 +1,631 @@
+//! One round of the loop: read the world, let core plan, record what was decided in the same transaction.
+//!
+//! Each command runs rounds over what concerns its own ticket; `runner serve` runs them over everything. Whoever plans may hand
+//! idle instances to anybody's ticket, because that is only a matter of books; what must be *made* for a ticket is made by
+//! the process that waits for it, or by `serve`.
+
+use std::collections::HashMap;
+
+use runner_core::id::{SourceName, TicketId, Timestamp, Token};
+use runner_core::instance::Event;
+use runner_core::plan::{self, Accepts, Action, Because, FailedBy, Report};
+use runner_core::policy::Policy;
+use runner_core::requires::Requires;
+
+use super::tickets::{reason, requires_of};
+use super::{Definition, Draw, Engine, EngineError, Result, fault, random_bytes};
+use crate::provider::HookPoint;
+use crate::store::{
+    Durability, InstanceRow, Lease, Loaded, NewEvent, NewInstance, NewTicket, OperationId,
+    PoolQuery, SourceQuery, StoreError, TicketRow, TicketSource, TicketState, Tx, WorkerId,
+    WorldQuery,
+};
+
+/// What a round is about.
+#[derive(Default)]
+pub(super) struct Scope<'a> {
+    pub(super) sources: Vec<SourceName>,
+    pub(super) own: Option<Own<'a>>,
+    /// Also make what tickets without a process wait for.
+    pub(super) help: bool,
+    /// This is the continuous loop: it makes what anybody waits for.
+    pub(super) serve: bool,
+    /// Look after what is idle, and make ahead.
+    pub(super) tend: bool,
+}
+
+/// The ticket that this process waits for.
+pub(super) struct Own<'a> {
+    pub(super) draw: &'a Draw,
+    /// None: not in the books yet, `new` puts it there.
+    pub(super) id: Option<TicketId>,
+    pub(super) new: &'a NewTicket<'a>,
+    pub(super) sources: &'a [TicketSource],
+}
+
+/// What came of a round, to be carried out now that it is recorded.
+#[derive(Default)]
+pub(super) struct Work {
+    /// To be made.
+    pub(super) new: Vec<(InstanceRow, OperationId)>,
+    /// To be destroyed.
+    pub(super) doomed: Vec<InstanceRow>,
+    /// Handed to tickets without a process, whose `acquire` hooks must pass first.
+    pub(super) handed: Vec<InstanceRow>,
+    /// What waiting tickets hold and cannot complete.
+    pub(super) given_back: Vec<TicketId>,
+    pub(super) own: Option<TicketId>,
+    /// The own ticket has all it wants.
+    pub(super) served: bool,
+    /// The own ticket will not be served.
+    pub(super) failed: Option<FailedBy>,
+    /// Why the own ticket waits, or failed.
+    pub(super) report: Option<Report>,
+    /// Somebody else makes what the own ticket waits for.
+    pub(super) delegated: bool,
+    pub(super) next: Option<Timestamp>,
+    wake: Vec<WorkerId>,
+    lacking: Vec<SourceName>,
+}
+
+impl Work {
+    /// There is something to carry out.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.new.is_empty()
+            || !self.doomed.is_empty()
+            || !self.given_back.is_empty()
+            || !self.handed.is_empty()
+    }
+}
+
+/// A ticket that is not even put into the books, or an error.
+enum Stop {
+    Refused(Box<Report>, FailedBy),
+    Error(EngineError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl From<EngineError> for Stop {
+    fn from(error: EngineError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// What is configured now of the sources in question.
+#[derive(Default)]
+struct Knowledge {
+    sources: Vec<SourceQuery>,
+    pools: Vec<PoolQuery>,
+    /// What instances of a source can be made from.
+    definitions: HashMap<SourceName, std::result::Result<Definition, String>>,
+}
+
+impl Engine {
+    /// Plans and records. A ticket that does not wait and cannot be served leaves no trace.
+    pub(super) fn round(&self, scope: &Scope<'_>) -> Result<Work> {
+        let mut definitions = HashMap::new();
+        if let Some(own) = &scope.own {
+            for definition in &own.draw.sources {
+                definitions.insert(definition.source.clone(), Ok(definition.clone()));
+            }
+        }
+        loop {
+            let mut knowledge = self.knowledge(scope)?;
+            knowledge.definitions = std::mem::take(&mut definitions);
+            let worker = self.worker()?.id().clone();
+            let now = self.now();
+            let outcome = self.store().write(Durability::Full, |tx| {
+                Round {
+                    engine: self,
+                    scope,
+                    knowledge: &knowledge,
+                    worker: &worker,
+                    now,
+                    work: Work::default(),
+                }
+                .carry(tx)
+            });
+            let work = match outcome {
+                Ok(work) => work,
+                Err(Stop::Refused(report, end)) => Work {
+                    failed: Some(end),
+                    report: Some(*report),
+                    ..Work::default()
+                },
+                Err(Stop::Error(error)) => return Err(error),
+            };
+            for waiting in &work.wake {
+                self.store().workers().wake(waiting);
+            }
+            if work.lacking.is_empty() || work.is_busy() {
+                fault::point("acquire:intended");
+                return Ok(work);
+            }
+            definitions = knowledge.definitions;
+            for source in work.lacking {
+                let found = self.catalogue().definition(&source);
+                definitions.insert(
+                    source,
+                    found.map_err(|error| super::provision::chain(&error)),
+                );
+            }
+        }
+    }
+
+    /// The world that a round would plan over, without changing anything.
+    pub(super) fn look(&self, scope: &Scope<'_>) -> Result<Loaded> {
+        let knowledge = self.knowledge(scope)?;
+        let worker = self.worker()?.id().clone();
+        let mut loaded = self.store().read::<_, StoreError>(|tx| {
+            tx.world(&WorldQuery {
+                sources: knowledge.sources.clone(),
+                pools: knowledge.pools.clone(),
+                tend: false,
+            })
+        })?;
+        let round = Round {
+            engine: self,
+            scope,
+            knowledge: &knowledge,
+            worker: &worker,
+            now: self.now(),
+            work: Work::default(),
+        };
+        round.weigh(&mut loaded);
+        Ok(loaded)
+    }
+
+    /// Reads configuration, outside of any transaction.
+    fn knowledge(&self, scope: &Scope<'_>) -> Result<Knowledge> {
+        let mut start = scope.sources.clone();
+        let own: &[Definition] = scope.own.as_ref().map_or(&[], |own| &own.draw.sources);
+        for definition in own {
+            if !start.contains(&definition.source) {
+                start.push(definition.source.clone());
+            }
+        }
+        let (names, pools) = self.store().read::<_, StoreError>(|tx| {
+            Ok((tx.sources_in_question(&start)?, tx.pools_in_question()?))
+        })?;
+        let mut knowledge = Knowledge::default();
+        for name in names {
+            let found = own.iter().find(|definition| definition.source == name);
+            let current = match found {
+                Some(definition) => Some((definition.policy, definition.shape.clone())),
+                None => self.known(&name),
+            };
+            let (policy, shape) = current.map_or((None, String::new()), |(policy, shape)| {
+                (Some(policy), shape)
+            });
+            knowledge.sources.push(SourceQuery {
+                name,
+                policy,
+                shape,
+            });
+        }
+        if let Some(own) = &scope.own
+            && let (Some(name), Some(policy)) = (&own.draw.asked, own.draw.pool)
+        {
+            knowledge.pools.push(PoolQuery {
+                name: name.clone(),
+                policy,
+            });
+        }
+        for name in pools {
+            if !knowledge.pools.iter().any(|pool| pool.name == name)
+                && let Some(policy) = self.catalogue().pool(&name)
+            {
+                knowledge.pools.push(PoolQuery { name, policy });
+            }
+        }
+        Ok(knowledge)
+    }
+
+    /// A source as it is configured now; one that cannot be used now counts as not configured.
+    fn known(&self, name: &SourceName) -> Option<(Policy, String)> {
+        self.catalogue().current(name).unwrap_or_else(|error| {
+            tracing::warn!(%error, "source `{name}` is not usable now");
+            None
+        })
+    }
+}
+
+/// A round inside its transaction.
+struct Round<'a> {
+    engine: &'a Engine,
+    scope: &'a Scope<'a>,
+    knowledge: &'a Knowledge,
+    worker: &'a WorkerId,
+    now: Timestamp,
+    work: Work,
+}
+
+impl Round<'_> {
+    fn carry(mut self, tx: &Tx<'_>) -> std::result::Result<Work, Stop> {
+        let mut opened = false;
+        if let Some(own) = &self.scope.own {
+            let id = match own.id {
+                Some(id) => id,
+                None => {
+                    opened = true;
+                    tx.open_ticket(own.new, own.sources)?.id
+                }
+            };
+            self.work.own = Some(id);
+        }
+        let mut loaded = tx.world(&WorldQuery {
+            sources: self.knowledge.sources.clone(),
+            pools: self.knowledge.pools.clone(),
+            tend: self.scope.tend,
+        })?;
+        self.weigh(&mut loaded);
+        let plan = plan::plan(&loaded.world, self.now);
+        self.work.next = plan.next;
+        self.work.report = self.work.own.and_then(|own| plan.report(own).cloned());
+        let evicts = plan
+            .actions
+            .iter()
+            .any(|action| matches!(action, Action::Discard { .. }));
+        for action in plan.actions {
+            if let Action::Fail { ticket, end } = action
+                && opened
+                && Some(ticket) == self.work.own
+                && !evicts
+                && let Some(report) = self.work.report.take()
+            {
+                return Err(Stop::Refused(Box::new(report), end));
+            }
+            self.apply(tx, &loaded, action, &plan.reports)?;
+        }
+        if opened && let Some(ticket) = self.work.own {
+            self.note_opening(tx, ticket)?;
+        }
+        if self
+            .work
+            .new
+            .first()
+            .is_some_and(|(row, _)| row.id.0 % 256 == 0)
+        {
+            tx.prune(self.now, None)?;
+        }
+        Ok(self.work)
+    }
+
+    fn note_opening(&self, tx: &Tx<'_>, ticket: TicketId) -> std::result::Result<(), StoreError> {
+        tx.count("tickets_opened_total", "", 1.0)?;
+        if !self.work.served {
+            tx.note(&NewEvent {
+                ticket: Some(ticket),
+                ..NewEvent::new("ticket", "waiting", self.now)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Lets each ticket see only what it may be given: by what it requires, and by whose settings instances are made.
+    fn weigh(&self, loaded: &mut Loaded) {
+        let own_custom = self.scope.own.as_ref().is_some_and(|own| own.draw.custom);
+        for (view, row) in loaded.world.tickets.iter_mut().zip(&loaded.tickets) {
+            let own = Some(view.id) == self.work.own;
+            if !own && (row.custom || own_custom) {
+                view.accepts = Accepts::Only(Default::default());
+            } else if !row.requires.is_empty() {
+                let requires = requires_of(row);
+                let classes = loaded.classes.iter().enumerate();
+                let meeting = classes.filter(|(_, class)| {
+                    let source = &self.knowledge.sources[class.source].name;
+                    self.meets(&requires, source, class)
+                });
+                view.accepts = Accepts::Only(meeting.map(|(number, _)| number as u32).collect());
+            }
+        }
+    }
+
+    fn meets(&self, requires: &Requires, source: &SourceName, class: &crate::store::Class) -> bool {
+        let tags = self.engine.catalogue().tags(source);
+        let attributes =
+            super::facts::attributes(&tags, class.facts.as_deref(), class.attributes.as_deref());
+        requires.check(&attributes).is_ok()
+    }
+
+    fn apply(
+        &mut self,
+        tx: &Tx<'_>,
+        loaded: &Loaded,
+        action: Action,
+        reports: &[Report],
+    ) -> Result<()> {
+        match action {
+            Action::Assign { ticket, instances } => {
+                let row = ticket_row(loaded, ticket);
+                let index = loaded.tickets.binary_search_by_key(&ticket, |row| row.id);
+                let held = index.map_or(0, |index| loaded.world.tickets[index].held);
+                let count = instances.len() as u32;
+                let mut whole = true;
+                for id in instances {
+                    let one = tx.instance_by_id(id)?;
+                    let one = self.engine.hand_over(tx, one, row, self.worker)?;
+                    if row.worker.is_none() && one.worker.is_some() {
+                        // Its hooks must pass first; whoever calls them says that the ticket is served.
+                        whole = false;
+                        self.work.handed.push(one);
+                    }
+                }
+                if whole && held + count == row.wanted {
+                    self.served(tx, row)?;
+                }
+            }
+            Action::Grow {
+                source,
+                count,
+                ticket,
+            } => {
+                let row = ticket.map(|ticket| ticket_row(loaded, ticket));
+                self.grow(tx, source, count, row)?;
+            }
+            Action::GiveBack { ticket } => match &ticket_row(loaded, ticket).worker {
+                Some(other) if other != self.worker => self.work.wake.push(other.clone()),
+                _ => self.work.given_back.push(ticket),
+            },
+            Action::Fail { ticket, end } => self.fail(tx, loaded, ticket, end, reports)?,
+            Action::Discard { instance, because } => {
+                let mut row = tx.instance_by_id(instance)?;
+                row.worker = Some(self.worker.clone());
+                row.trouble = Some(because.as_str().to_owned());
+                tx.save(&mut row, Some(Event::Doomed), self.now)?;
+                if let Some(shelf) = row.shelf
+                    && let Some(shelf) = tx.shelf_by_id(shelf)?
+                    && because != Because::MakeRoom
+                {
+                    tx.count("shelf_removals_total", &shelf.name, 1.0)?;
+                }
+                self.work.doomed.push(row);
+            }
+        }
+        Ok(())
+    }
+
+    fn served(&mut self, tx: &Tx<'_>, row: &TicketRow) -> Result<()> {
+        self.engine.note_served(tx, row, self.now)?;
+        if Some(row.id) == self.work.own {
+            self.work.served = true;
+        } else if let Some(worker) = &row.worker {
+            self.work.wake.push(worker.clone());
+        }
+        self.work.wake.extend(tx.ticket_watchers(row.id)?);
+        Ok(())
+    }
+
+    fn fail(
+        &mut self,
+        tx: &Tx<'_>,
+        loaded: &Loaded,
+        ticket: TicketId,
+        end: FailedBy,
+        reports: &[Report],
+    ) -> Result<()> {
+        let row = ticket_row(loaded, ticket);
+        let own = Some(ticket) == self.work.own;
+        // What another process asked for with settings of its own, only that process can judge.
+        if !own && (row.custom || row.worker.is_some() && !self.scope.serve) {
+            self.work.wake.extend(row.worker.clone());
+            return Ok(());
+        }
+        let report = reports.iter().find(|report| report.ticket == ticket);
+        let text = reason(row, report, end);
+        self.engine.note_failed(tx, ticket, &text, self.now)?;
+        if own {
+            self.work.failed = Some(end);
+        } else {
+            self.work.wake.extend(row.worker.clone());
+        }
+        self.work.wake.extend(tx.ticket_watchers(ticket)?);
+        Ok(())
+    }
+
+    /// Who is to make it?
+    fn mine(&mut self, row: Option<&TicketRow>) -> bool {
+        let Some(row) = row else {
+            return self.scope.serve;
+        };
+        let server = self.engine.server();
+        if Some(row.id) == self.work.own {
+            if let Some(server) = server.filter(|_| !row.custom && !self.scope.serve) {
+                self.work.wake.push(server);
+                self.work.delegated = true;
+                return false;
+            }
+            return true;
+        }
+        if self.scope.serve {
+            return !row.custom;
+        }
+        match &row.worker {
+            Some(other) => {
+                self.work.wake.push(other.clone());
+                false
+            }
+            None => match server {
+                Some(server) => {
+                    self.work.wake.push(server);
+                    false
+                }
+                None => self.scope.help,
+            },
+        }
+    }
+
+    fn grow(
+        &mut self,
+        tx: &Tx<'_>,
+        source: usize,
+        count: u32,
+        ticket: Option<&TicketRow>,
+    ) -> Result<()> {
+        if !self.mine(ticket) {
+            return Ok(());
+        }
+        let source = &self.knowledge.sources[source].name;
+        let definition = match self.knowledge.definitions.get(source) {
+            Some(Ok(definition)) => definition,
+            Some(Err(text)) => {
+                self.engine
+                    .note_unusable(tx, source, ticket.map(|row| row.id), text, self.now)?;
+                return Ok(());
+            }
+            None => {
+                if !self.work.lacking.contains(source) {
+                    self.work.lacking.push(source.clone());
+                }
+                return Ok(());
+            }
+        };
+        let body = serde_json::to_string(definition).map_err(|error| {
+            EngineError::new(
+                super::FailureKind::State,
+                "cannot store the definition of the source",
+            )
+            .because(error)
+        })?;
+        let key = tx.keep_definition(&definition.source, &definition.shape, &body)?;
+        let asked = ticket
+            .and_then(|row| row.asked.as_ref())
+            .unwrap_or(&definition.source);
+        for _ in 0..count {
+            let token = Token::from_bytes(random_bytes()?);
+            let row = tx.insert_intent(NewInstance {
+                asked,
+                source: &definition.source,
+                definition: key,
+                workdir: definition
+                    .workdir
+                    .then(|| self.engine.0.work.join(token.as_str())),
+                token,
+                worker: self.worker,
+                ticket: ticket.map(|row| row.id),
+                now: self.now,
+            })?;
+            let why = if ticket.is_some() {
+                "new instance"
+            } else {
+                "ahead of demand"
+            };
+            let operation = self.engine.begin(tx, "acquire", &row, Some(why))?;
+            self.work.new.push((row, operation));
+        }
+        tx.started(&definition.source, self.now)?;
+        tx.count(
+            "source_starts_total",
+            definition.source.as_str(),
+            f64::from(count),
+        )?;
+        Ok(())
+    }
+}
+
+/// The row of a ticket that the plan speaks of; it was loaded for that plan.
+fn ticket_row(loaded: &Loaded, ticket: TicketId) -> &TicketRow {
+    let index = loaded
+        .tickets
+        .binary_search_by_key(&ticket, |row| row.id)
+        .unwrap_or_default();
+    &loaded.tickets[index]
+}
+
+impl Engine {
+    /// Leases a usable instance to a ticket, as part of a transaction. A ticket without a process has its lease at once,
+    /// unless hooks must pass first.
+    pub(super) fn hand_over(
+        &self,
+        tx: &Tx<'_>,
+        mut row: InstanceRow,
+        ticket: &TicketRow,
+        worker: &WorkerId,
+    ) -> Result<InstanceRow> {
+        let now = self.now();
+        let idle = row.uses > 0 || row.ticket.is_none();
+        let definition = super::parse_definition(&tx.definition(row.definition)?)?;
+        let ttl = ticket.lease_ttl.or(definition.policy.lease_ttl);
+        let detached = ticket.worker.is_none();
+        let confirmed = detached && !self.has(HookPoint::Acquire, &definition);
+        row.worker = match &ticket.worker {
+            Some(waiting) => Some(waiting.clone()),
+            None if confirmed => None,
+            None => Some(worker.clone()),
+        };
+        row.lease = Some(Lease {
+            owner: ticket.owner.clone(),
+            since: now,
+            confirmed,
+            fence: tx.next_fence()?,
+            ttl,
+            expires_at: ttl.map(|ttl| ttl.after(now)),
+            holder: ticket.lease_holder.clone(),
+        });
+        row.ticket = Some(ticket.id);
+        row.uses += 1;
+        row.first_leased_at.get_or_insert(now);
+        if let Some(asked) = &ticket.asked
+            && *asked != row.source
+        {
+            row.pool = Some(asked.clone());
+        }
+        if let Some(shelf) = ticket.shelf {
+            if let Some(shelf) = tx.shelf_by_id(shelf)? {
+                let hit = row.shelf == Some(shelf.id);
+                let counter = if hit {
+                    "shelf_hits_total"
+                } else {
+                    "shelf_misses_total"
+                };
+                tx.count(counter, &shelf.name, 1.0)?;
+            }
+            row.shelf = Some(shelf);
+        }
+        tx.save(&mut row, Some(Event::Assigned), now)?;
+        if idle {
+            let operation = self.begin(tx, "acquire", &row, Some("idle instance"))?;
+            tx.end_operation(operation, "ok", None, now)?;
+        }
+        Ok(row)
+    }
+
+    /// The ticket has what it wanted.
+    pub(super) fn note_served(
+        &self,
+        tx: &Tx<'_>,
+        row: &TicketRow,
+        now: Timestamp,
+    ) -> std::result::Result<(), StoreError> {
+        tx.serve_ticket(row.id, now)?;
+        tx.count("tickets_served_total", "", 1.0)?;
+        let waited = (now.0 - row.opened_at.0).max(0) as f64 / 1000.0;
+        tx.count("ticket_wait_seconds_total", "", waited)?;
+        tx.note(&NewEvent {
+            ticket: Some(row.id),
+            ..NewEvent::new("ticket", "served", now)
+        })
+    }
+
+    /// The ticket will not be served.
+    pub(super) fn note_failed(
+        &self,
+        tx: &Tx<'_>,
+        ticket: TicketId,
+        text: &str,
+        now: Timestamp,
+    ) -> std::result::Result<(), StoreError> {
+        tx.end_ticket(ticket, TicketState::Failed, Some(text), now)?;
+        tx.count("tickets_failed_total", "", 1.0)?;
+        tx.note(&NewEvent {
+            ticket: Some(ticket),
+            detail: Some(text),
+            ..NewEvent::new("ticket", "failed", now)
+        })
+    }
+}

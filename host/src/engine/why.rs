@@ -1,0 +1,360 @@
+//! `why`: what was considered, what each source declined and why, and what would help.
+
+use runner_core::id::{InstanceName, SourceName, TicketId, Timestamp};
+use runner_core::instance::State;
+use runner_core::plan::{self, Why};
+use serde::Serialize;
+
+use super::round::Scope;
+use super::{Engine, EngineError, FailureKind, Owner, Result, TicketStatus, parse};
+use crate::store::{EventFilter, EventRow, StoreError};
+
+/// The answer of `why`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Explained {
+    /// What it is about, as it was asked.
+    pub subject: String,
+    /// `ticket`, `instance` or `source`.
+    pub kind: &'static str,
+    /// The answer in a sentence.
+    pub answer: String,
+    /// For a ticket that waits: how many come before it.
+    pub ahead: Option<u32>,
+    /// For a ticket that waits: each source, and why it does not serve.
+    pub considered: Vec<Considered>,
+    /// What would help.
+    pub unblocks: Vec<String>,
+    /// From history: how long it may take, in seconds.
+    pub estimate: Option<f64>,
+    /// What happened lately, oldest first.
+    pub history: Vec<Happened>,
+}
+
+/// A source that was considered.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Considered {
+    pub source: SourceName,
+    pub why: String,
+}
+
+/// One event.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Happened {
+    pub id: i64,
+    pub at: Timestamp,
+    /// `KIND.WHAT`.
+    pub event: String,
+    pub source: Option<String>,
+    pub instance: Option<String>,
+    pub ticket: Option<TicketId>,
+    pub shelf: Option<String>,
+    pub detail: Option<String>,
+}
+
+impl From<EventRow> for Happened {
+    fn from(row: EventRow) -> Self {
+        Self {
+            id: row.id,
+            at: row.at,
+            event: row.kind,
+            source: row.source,
+            instance: row.instance,
+            ticket: row.ticket,
+            shelf: row.shelf,
+            detail: row.detail,
+        }
+    }
+}
+
+/// So much of the past is told.
+const HISTORY: u32 = 20;
+
+impl Engine {
+    /// Explains a ticket (its number), an instance or a source.
+    pub fn why(&self, subject: &str) -> Result<Explained> {
+        if let Ok(number) = subject.parse() {
+            return self.why_ticket(TicketId(number));
+        }
+        let name = super::Reference::parse(subject).name;
+        if self
+            .store()
+            .read::<_, StoreError>(|tx| tx.instance(&name))?
+            .is_some()
+        {
+            return self.why_instance(&name);
+        }
+        match SourceName::new(subject) {
+            Ok(source) if self.knows(&source)? => self.why_source(&source),
+            _ => Err(EngineError::new(
+                FailureKind::UnknownInstance,
+                format!("there is no ticket, instance or source `{subject}`"),
+            )
+            .hint("`runner status -v`, `runner ticket list --all` and `runner source list` show what there is")),
+        }
+    }
+
+    fn knows(&self, source: &SourceName) -> Result<bool> {
+        if self
+            .catalogue()
+            .listings()?
+            .iter()
+            .any(|listing| listing.name == *source)
+        {
+            return Ok(true);
+        }
+        let counts = self.store().read::<_, StoreError>(|tx| tx.counts(source))?;
+        Ok(counts.live() > 0)
+    }
+
+    /// What happened, oldest first.
+    pub fn events(&self, filter: &EventFilter) -> Result<Vec<Happened>> {
+        let rows = self.store().read::<_, StoreError>(|tx| tx.events(filter))?;
+        Ok(rows.into_iter().map(Happened::from).collect())
+    }
+
+    /// The number of the newest event.
+    pub fn newest_event(&self) -> Result<i64> {
+        Ok(self.store().read::<_, StoreError>(|tx| tx.newest_event())?)
+    }
+
+    fn why_ticket(&self, id: TicketId) -> Result<Explained> {
+        let ticket = self.check_ticket(id)?;
+        let mut explained = Explained {
+            subject: id.to_string(),
+            kind: "ticket",
+            answer: String::new(),
+            ahead: None,
+            considered: Vec::new(),
+            unblocks: Vec::new(),
+            estimate: None,
+            history: self.events(&EventFilter {
+                ticket: Some(id),
+                last: Some(HISTORY),
+                ..EventFilter::default()
+            })?,
+        };
+        if ticket.state == "waiting" {
+            self.why_it_waits(&ticket, &mut explained)?;
+        } else {
+            let names: Vec<&str> = ticket
+                .instances
+                .iter()
+                .map(|one| one.name.as_str())
+                .collect();
+            explained.answer = match (ticket.state, &ticket.reason) {
+                ("served", _) => format!("ticket {id} is served: it holds {}", names.join(", ")),
+                (state, Some(reason)) => format!("ticket {id} {state}: {reason}"),
+                (state, None) => format!("ticket {id} is {state}"),
+            };
+        }
+        Ok(explained)
+    }
+
+    fn why_it_waits(&self, ticket: &TicketStatus, explained: &mut Explained) -> Result<()> {
+        let id = ticket.id;
+        let sources = self
+            .store()
+            .read::<_, StoreError>(|tx| tx.ticket_sources(id))?;
+        let scope = Scope {
+            sources: sources.into_iter().map(|source| source.source).collect(),
+            ..Scope::default()
+        };
+        let loaded = self.look(&scope)?;
+        let plan = plan::plan(&loaded.world, self.now());
+        let Some(report) = plan.report(id) else {
+            explained.answer = format!("ticket {id} can be served now, by whoever looks next");
+            explained.unblocks.push(format!(
+                "`runner ticket wait {id}`, or a running `runner serve`"
+            ));
+            return Ok(());
+        };
+        let missing = report.wanted.saturating_sub(report.underway);
+        explained.ahead = Some(report.ahead);
+        explained.answer = if missing == 0 {
+            format!("ticket {id} waits while what it wants is being made")
+        } else {
+            format!(
+                "ticket {id} waits for {missing} of {}, behind {} other tickets",
+                report.wanted, report.ahead
+            )
+        };
+        for decline in &report.declines {
+            explained.considered.push(Considered {
+                source: decline.source.clone(),
+                why: decline.to_string(),
+            });
+            let source = &decline.source;
+            explained.unblocks.extend(match &decline.why {
+                Why::Maximum { .. } => Some(format!(
+                    "a release of an instance of `{source}`, or a larger `maximum`"
+                )),
+                Why::Starting { .. } => Some(format!("the end of a start of `{source}`")),
+                Why::Delay { until } | Why::LeftOut { until, .. } => {
+                    let seconds = (until.0 - self.now().0).max(0) / 1000;
+                    Some(format!("{seconds} s: then `{source}` is tried again"))
+                }
+                Why::Ahead { .. } => Some("the tickets before it being served".to_owned()),
+                Why::MakingRoom { .. } => Some("the end of what is being destroyed".to_owned()),
+                Why::Failed(_) | Why::RuledOut(_) | Why::Unconfigured => None,
+            });
+        }
+        if let Some(maximum) = report.pool_maximum {
+            explained
+                .unblocks
+                .push(format!("the pool's own `maximum` of {maximum}"));
+        }
+        if self.server().is_none() {
+            explained.unblocks.push(format!(
+                "somebody who works on it: no `runner serve` runs, and `runner ticket wait {id}` would do"
+            ));
+        }
+        explained.unblocks.dedup();
+        explained.estimate = self.estimate(&scope.sources, missing == 0)?;
+        Ok(())
+    }
+
+    /// How long it takes to make one, or what tickets waited lately.
+    fn estimate(&self, sources: &[SourceName], being_made: bool) -> Result<Option<f64>> {
+        self.store().read(|tx| {
+            if being_made {
+                let mut best: Option<f64> = None;
+                for source in sources {
+                    if let Some(time) = tx.health(source)?.start_time {
+                        best = Some(best.map_or(time, |best| best.min(time)));
+                    }
+                }
+                return Ok(best);
+            }
+            let metrics = tx.metrics()?;
+            let value = |name: &str| {
+                metrics
+                    .iter()
+                    .find(|one| one.name == name)
+                    .map(|one| one.value)
+            };
+            Ok(value("ticket_wait_seconds_total")
+                .zip(value("tickets_served_total"))
+                .filter(|(_, served)| *served > 0.0)
+                .map(|(waited, served)| waited / served))
+        })
+    }
+
+    fn why_instance(&self, name: &InstanceName) -> Result<Explained> {
+        let row = self
+            .store()
+            .read::<_, StoreError>(|tx| tx.instance(name))?
+            .ok_or_else(|| EngineError::unknown_instance(name))?;
+        let mut answer = format!("`{name}` is {}", row.state.as_str());
+        let mut unblocks = Vec::new();
+        if let Some(lease) = &row.lease {
+            let owner: Owner = parse(&lease.owner, "owner")?;
+            answer.push_str(&format!(
+                ", held by {} (process {} on {}) under lease {}",
+                owner.name(),
+                owner.pid,
+                owner.host,
+                lease.fence.0
+            ));
+            if let Some(at) = lease.expires_at {
+                let left = (at.0 - self.now().0) / 1000;
+                answer.push_str(&format!(", which ends in {left} s unless it is renewed"));
+            }
+        }
+        if let Some(ticket) = row.ticket {
+            answer.push_str(&format!(", for ticket {ticket}"));
+        }
+        if row.state == State::Ready && row.check_failures > 0 {
+            answer.push_str(", and not handed out: its last check failed");
+            unblocks.push("a check that passes".to_owned());
+        }
+        if let Some(trouble) = &row.trouble {
+            answer.push_str(&format!("; {trouble}"));
+        }
+        if row.state == State::Discarding {
+            unblocks.push(format!(
+                "the provider's confirmation ({} tries so far); `runner discard --forget {name}` gives up on it",
+                row.attempts
+            ));
+        }
+        Ok(Explained {
+            subject: name.to_string(),
+            kind: "instance",
+            answer,
+            ahead: None,
+            considered: Vec::new(),
+            unblocks,
+            estimate: None,
+            history: self.events(&EventFilter {
+                instance: Some(name.clone()),
+                last: Some(HISTORY),
+                ..EventFilter::default()
+            })?,
+        })
+    }
+
+    fn why_source(&self, source: &SourceName) -> Result<Explained> {
+        let (counts, health, waiting) = self.store().read::<_, StoreError>(|tx| {
+            Ok((
+                tx.counts(source)?,
+                tx.health(source)?,
+                tx.waiting_for(source)?,
+            ))
+        })?;
+        let current = self.catalogue().current(source);
+        let mut unblocks = Vec::new();
+        let policy = match &current {
+            Ok(Some((policy, _))) => format!("at most {}", policy.maximum),
+            Ok(None) => {
+                unblocks.push(
+                    "its configuration: what is idle is destroyed, nothing is made".to_owned(),
+                );
+                "not configured any more".to_owned()
+            }
+            Err(error) => {
+                unblocks.push("a configuration that is right".to_owned());
+                format!("not usable: {}", super::provision::chain(error))
+            }
+        };
+        let mut answer = format!(
+            "source `{source}` ({policy}): {} idle, {} leased, {} starting, {} leaving; {} tickets wait for it",
+            counts.ready,
+            counts.leased + counts.releasing,
+            counts.starting,
+            counts.broken + counts.discarding,
+            waiting.len()
+        );
+        let now = self.now();
+        if health.failures > 0 {
+            answer.push_str(&format!("; it failed {} times in a row", health.failures));
+            if let Some(error) = &health.last_error {
+                answer.push_str(&format!(", lately: {error}"));
+            }
+            if let Some(until) = health.left_out_until.filter(|until| *until > now) {
+                unblocks.push(format!(
+                    "{} s: then it is tried again",
+                    (until.0 - now.0) / 1000
+                ));
+            }
+        }
+        if let Some(rate) = health.success_rate {
+            answer.push_str(&format!("; {:.0} % of its starts succeed", rate * 100.0));
+        }
+        Ok(Explained {
+            subject: source.to_string(),
+            kind: "source",
+            answer,
+            ahead: None,
+            considered: Vec::new(),
+            unblocks,
+            estimate: health.start_time,
+            history: self.events(&EventFilter {
+                source: Some(source.clone()),
+                last: Some(HISTORY),
+                ..EventFilter::default()
+            })?,
+        })
+    }
+}
