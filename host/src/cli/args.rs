@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
-    acquire, completions, config, cp, debug, discard, exec, help, list, log, plugin, release, run,
-    source, status,
+    acquire, completions, config, cp, debug, discard, exec, help, import, list, log, plugin,
+    release, run, source, status,
 };
 use super::values;
 use crate::config::SourceArgument;
@@ -89,6 +89,7 @@ pub(super) enum Verb {
     Source(source::Source),
     Plugin(plugin::Plugin),
     Config(config::Config),
+    Import(import::Import),
     Completions(completions::Completions),
     Commands(list::Commands),
     Help(help::Help),
@@ -110,6 +111,7 @@ impl Verb {
             | Self::Status(_)
             | Self::Source(_)
             | Self::Config(_)
+            | Self::Import(_)
             | Self::Completions(_)
             | Self::Commands(_)
             | Self::Help(_)
@@ -131,6 +133,7 @@ impl Verb {
             Self::Source(_) => "source",
             Self::Plugin(_) => "plugin",
             Self::Config(_) => "config",
+            Self::Import(_) => "import",
             Self::Completions(_) => "completions",
             Self::Commands(_) => "commands",
             Self::Help(_) => "help",

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use super::args::{Cli, Verb};
 use super::commands::{
-    acquire, completions, config, cp, debug, discard, exec, help, list, log, plugin, release, run,
-    source, status,
+    acquire, completions, config, cp, debug, discard, exec, help, import, list, log, plugin,
+    release, run, source, status,
 };
 use super::console::Console;
 use super::context::Context;
@@ -98,6 +98,7 @@ fn ordinary(verb: Verb, context: &Context) -> Outcome {
         Verb::Source(args) => source::run(&args, context),
         Verb::Plugin(args) => plugin::run(args, context),
         Verb::Config(args) => config::run(&args, context),
+        Verb::Import(args) => import::run(args, context),
         Verb::Debug(args) => debug::run(args, context),
         Verb::Run(_) | Verb::Exec(_) | Verb::Help(_) | Verb::Commands(_) | Verb::Completions(_) => {
             Ok(exit_code::OK)

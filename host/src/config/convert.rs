@@ -62,7 +62,7 @@ impl Converter<'_> {
             self.mark(&mut source, &entry.key, entry.at);
             match entry.key.as_str() {
                 "type" => {}
-                "maximum" => source.maximum = self.value(entry, values::count).map(limit),
+                "maximum" => source.maximum = self.value(entry, maximum),
                 "reserve" => {
                     source.reserve = self.value(entry, values::count).unwrap_or_default();
                 }
@@ -450,6 +450,14 @@ enum Kind {
 }
 
 /// 0 is "no limit" in files only.
+/// A bound; `none` is a bound of zero, because 0 is no bound.
+fn maximum(key: &str, value: &Value, untyped: bool) -> Result<Limit, values::Wrong> {
+    match value {
+        Value::Text(text) if text == "none" => Ok(Limit::At(0)),
+        value => values::count(key, value, untyped).map(limit),
+    }
+}
+
 pub(super) fn limit(count: u32) -> Limit {
     match count {
         0 => Limit::Unlimited,

@@ -152,6 +152,7 @@ pub fn explain_source(source: &SourceConfig) -> Vec<ExplainedValue> {
             None if matches!(source.kind, SourceKind::Pool { .. }) => 0.into(),
             None => Value::Null,
             Some(Limit::Unlimited) => 0.into(),
+            Some(Limit::At(0)) => "none".into(),
             Some(Limit::At(bound)) => bound.into(),
         },
     );

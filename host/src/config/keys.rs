@@ -28,7 +28,7 @@ pub const SOURCE_KEYS: &[Key] = &[
         name: "maximum",
         kind: "whole number",
         default: "the plugin's; for a pool none",
-        meaning: "at most this many instances exist at once, whatever their state; 0 is no limit",
+        meaning: "at most this many instances exist at once, whatever their state; 0 is no limit, `\"none\"` that none are made any more",
     },
     Key {
         name: "reserve",

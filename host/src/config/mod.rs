@@ -18,6 +18,7 @@ mod read_ini;
 mod read_toml;
 mod read_yaml;
 mod reload;
+pub mod resalloc;
 mod roots;
 mod schedule;
 pub mod scripts;

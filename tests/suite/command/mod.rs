@@ -2,6 +2,7 @@
 //! is lost when the answer is.
 
 mod hooks;
+mod import;
 mod lost;
 
 use std::path::{Path, PathBuf};

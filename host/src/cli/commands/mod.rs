@@ -8,6 +8,7 @@ pub(super) mod debug;
 pub(super) mod discard;
 pub(super) mod exec;
 pub(super) mod help;
+pub(super) mod import;
 pub(super) mod list;
 pub(super) mod log;
 pub(super) mod plugin;

@@ -69,6 +69,9 @@ fn maximum_zero_is_no_limit_and_not_none_at_all() {
     let source = toml("type = \"local\"\nmaximum = 0\nreserve = 5\n").source("web");
     assert_eq!(source.maximum, Some(Limit::Unlimited));
     assert_eq!(source.policy(Limit::At(1)).maximum, Limit::Unlimited);
+    let source = toml("type = \"local\"\nmaximum = \"none\"\n").source("web");
+    assert_eq!(source.maximum, Some(Limit::At(0)));
+    assert_eq!(source.policy(Limit::At(1)).maximum, Limit::At(0));
 }
 
 #[test]
