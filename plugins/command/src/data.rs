@@ -38,8 +38,10 @@ pub(crate) fn host(data: &[u8]) -> Result<Printed<'_>> {
         Error::failed(format!("`new` printed no host: {why}"))
             .remedy("print it on the first line, or set `access = \"none\"` when there is none to log in to")
     };
-    let text = std::str::from_utf8(data).map_err(|_| none("what it printed is not text"))?;
-    let first = text.lines().next().unwrap_or_default().trim();
+    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| none("what it printed is not text"));
+    // What comes after a plain first line is nobody's business here, text or not.
+    let first = data.split(|byte| *byte == b'\n').next();
+    let first = text(first.unwrap_or_default())?.trim();
     if first.is_empty() {
         return Err(none("its first line is empty"));
     }
@@ -49,6 +51,7 @@ pub(crate) fn host(data: &[u8]) -> Result<Printed<'_>> {
             port: None,
         });
     }
+    let text = text(data)?;
     let value = |key: &str| {
         text.lines().skip(1).find_map(|line| {
             let value = line.strip_prefix(key)?.trim_start().strip_prefix(':')?;
@@ -143,6 +146,7 @@ mod tests {
         let plain = |host| Ok(Printed { host, port: None });
         assert_eq!(host(b"10.0.0.7\nmore\n"), plain("10.0.0.7"));
         assert_eq!(host(b" web \r\n"), plain("web"));
+        assert_eq!(host(b"web\n\xff\xfe"), plain("web"));
         assert_eq!(host(b"---\nname: x\nhost: 10.0.0.7\n"), plain("10.0.0.7"));
         let port = Ok(Printed {
             host: "h",

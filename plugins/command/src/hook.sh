@@ -6,6 +6,7 @@ if [ -z "$log" ]; then
   log=$(mktemp) || die 'there is no room for a temporary file'
   trap 'rm -f "$log"' EXIT
 fi
+case $log in /*) ;; *) log=$PWD/$log ;; esac
 [ "$4" = data ] || unset RESALLOC_RESOURCE_DATA
 unset RUNNER_WORK_DIR
 cd / || exit

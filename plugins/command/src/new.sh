@@ -21,10 +21,10 @@ fi
 : >counters || die 'the directory of the instance cannot be written to'
 if [ $# -gt 0 ]; then
   # The numbers in use are those in the directories of what exists; one process at a time takes new ones.
-  { exec 9<"$RUNNER_WORK_DIR" && flock 9; } || die 'counters need the program `flock`'
+  { exec 9<.. && flock 9; } || die 'counters need the program `flock`'
   for counter; do
     value=0
-    while grep -qsxF -- "$counter $value" "$RUNNER_WORK_DIR"/*/counters; do value=$((value + 1)); done
+    while grep -qsxF -- "$counter $value" ../*/counters; do value=$((value + 1)); done
     printf '%s %s\n' "$counter" "$value" >>counters || die 'the directory of the instance cannot be written to'
     export "RESALLOC_NAMED_COUNTER_$counter=$value"
   done

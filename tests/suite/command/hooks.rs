@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Direct, note};
 
 /// The number that follows from the token of `[7; 16]`.
-const ID: u64 = 0x0707_0707_0707_0;
+const ID: u64 = 0x7070_7070_7070;
 const TOKEN: &str = "07070707070707070707070707070707";
 
 #[test]

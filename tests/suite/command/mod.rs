@@ -1,6 +1,11 @@
 //! The provider whose backend is five shell commands: what they are told, what becomes of what they say, and that nothing
 //! is lost when the answer is.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "the port's error, as the engine gets it"
+)]
+
 mod hooks;
 mod import;
 mod lost;

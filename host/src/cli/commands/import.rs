@@ -163,6 +163,7 @@ fn general(pools: &[ImportedPool]) -> String {
          \x20 - `delete` is repeated until it succeeds, and is run after a `new` that failed; `delete_ignores_exit = true` ends that\n\
          \x20 - the commands have time limits (`[limits]`), run in `/`, and one that `list` names and nobody knows is deleted \
          after two looks\n\
+         \x20 - what `new` prints must name a host, unless `access = \"none\"` (`--access none`): commands are run there\n\
          \x20 - the number of a machine (`RESALLOC_ID`) does not count up from 1\n\
          \nnothing runs before it is granted:\n{}",
         grants.concat()
