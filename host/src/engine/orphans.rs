@@ -66,12 +66,17 @@ impl Engine {
         let before = self
             .store()
             .read::<_, StoreError>(|tx| tx.live_instances(Some(source)))?;
-        let listed = provider.list().await.map_err(|error| {
-            EngineError::provider(
-                format!("cannot list what exists of source `{source}`"),
-                error,
-            )
-        })?;
+        let listed = match provider.list().await {
+            Ok(listed) => listed,
+            // Whether it can may depend on its configuration.
+            Err(error) if error.kind == ErrorKind::Unsupported => return Ok(()),
+            Err(error) => {
+                return Err(EngineError::provider(
+                    format!("cannot list what exists of source `{source}`"),
+                    error,
+                ));
+            }
+        };
         self.find_vanished(&before, &listed).await;
         // Read after the listing: an intent is in the books before anything is made of it.
         let known = self

@@ -70,15 +70,18 @@ impl Engine {
             .and_then(|json| serde_json::from_str(json).ok())
             .is_some_and(|access: Access| matches!(access, Access::Ssh(_)));
         let own = self.catalogue().provider(definition);
-        let mut asked = false;
         let failed =
             |error| EngineError::provider(format!("the check of `{}` failed", row.name), error);
-        if let Ok(own) = own
-            && own.optional().liveness
-        {
-            own.check(&instance).await.map_err(failed)?;
-            asked = true;
-        } else if by_ssh && definition.check_command.is_none() {
+        let mut asked = match own {
+            Ok(own) if own.optional().liveness => match own.check(&instance).await {
+                Ok(()) => true,
+                // Whether it can tell may depend on its configuration.
+                Err(error) if error.kind == ErrorKind::Unsupported => false,
+                Err(error) => return Err(failed(error)),
+            },
+            _ => false,
+        };
+        if !asked && by_ssh && definition.check_command.is_none() {
             // No plugin on the way: whoever takes commands lives.
             self.command_passes(&*provider, &instance, row, "true")
                 .await?;

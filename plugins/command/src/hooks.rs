@@ -216,16 +216,8 @@ pub(crate) fn doom(doomed: &Doomed) -> Result<Option<Known>> {
     Ok(Known::parse(&printed.stdout))
 }
 
-/// Runs `check` or `release`, if there is one.
-pub(crate) fn optional(
-    ctx: &Ctx,
-    what: &str,
-    command: Option<&str>,
-    instance: &Instance,
-) -> Result<()> {
-    let Some(command) = command else {
-        return Ok(());
-    };
+/// Runs `check` or `release`.
+pub(crate) fn call(ctx: &Ctx, what: &str, command: &str, instance: &Instance) -> Result<()> {
     let known = known(instance)?;
     let id = names::id(&instance.token);
     let hook = Hook::about(&known, &instance.token, id, instance.workdir.as_deref());

@@ -135,13 +135,22 @@ impl Provider for Operator {
 
 impl Liveness for Operator {
     fn check(ctx: &Ctx, instance: &Instance) -> Result<()> {
-        hooks::optional(ctx, "check", ctx.config.check.as_deref(), instance)
+        match &ctx.config.check {
+            Some(command) => hooks::call(ctx, "check", command, instance),
+            None => Err(Error::unsupported(format!(
+                "source `{}` has no command `check`",
+                ctx.source
+            ))),
+        }
     }
 }
 
 impl Reuse for Operator {
     fn clean(ctx: &Ctx, instance: &Instance) -> Result<()> {
-        hooks::optional(ctx, "release", ctx.config.release.as_deref(), instance)
+        match &ctx.config.release {
+            Some(command) => hooks::call(ctx, "release", command, instance),
+            None => Ok(()),
+        }
     }
 }
 

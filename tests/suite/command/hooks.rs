@@ -323,14 +323,15 @@ fn exit_codes_are_what_they_mean() {
         "`release` ended with code 9 and said nothing"
     );
 
-    // Without the commands there is nothing to complain of.
+    // Without the commands nobody can tell, and there is nothing to clean.
     let direct = Direct::new(json!({}));
     let made = direct.allocate(1).unwrap();
     let instance = direct.instance(1, &made);
-    direct
+    let error = direct
         .runtime
         .block_on(direct.provider.check(&instance))
-        .unwrap();
+        .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unsupported);
     direct
         .runtime
         .block_on(direct.provider.clean(&instance))
