@@ -175,3 +175,29 @@ fn a_delete_that_fails_keeps_the_machine_in_the_books() {
     env.runner(["discard", &id]).run().ok();
     assert!(env.live().is_empty() && machines(&env).is_empty());
 }
+
+#[test]
+fn between_two_holders_release_is_run_and_its_failure_ends_the_machine() {
+    let env = world("reserve = 1\n");
+    let here = env.path("");
+    let file = env.path("config/runner/sources/pool/source.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let release = format!(
+        "echo $RESALLOC_NAME >>{here}/calls/release; test ! -e {here}/dirty",
+        here = here.display()
+    );
+    std::fs::write(&file, format!("release = '{release}'\n{text}")).unwrap();
+    env.grant("pool");
+    let id = env.acquire("pool");
+    let name = machines(&env);
+    env.runner(["release", &id]).run().ok();
+    let cleaned = || std::fs::read_to_string(env.path("calls/release")).unwrap_or_default();
+    assert_eq!(cleaned().lines().collect::<Vec<_>>(), name);
+    // The same machine again; and then it cannot be cleaned.
+    let id = env.acquire("pool");
+    assert_eq!(machines(&env), name);
+    std::fs::write(env.path("dirty"), "").unwrap();
+    env.runner(["release", &id]).run();
+    assert_eq!(cleaned().lines().count(), 2);
+    assert!(!machines(&env).contains(&name[0]));
+}
