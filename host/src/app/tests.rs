@@ -170,3 +170,73 @@ fn a_key_that_only_the_plugin_can_refuse_leaves_the_source_as_it_was() {
     assert_eq!(app.reload().changed, [named("web")]);
     assert_eq!(maximum(), Limit::At(5));
 }
+
+/// Everything is granted.
+struct Yes;
+
+impl consent::Consent for Yes {
+    fn ask(&self, _ask: &consent::GrantAsk) -> consent::Answer {
+        consent::Answer::Grant
+    }
+}
+
+/// Over the real `command`, whose `list` names what was given into our hands: strangers go, after two looks.
+#[tokio::test]
+async fn what_a_list_names_and_nobody_has_is_destroyed_at_the_second_look() {
+    use crate::config::SourceArgument;
+    use crate::engine::Ask;
+    use runner_core::policy::Millis;
+
+    let world = World::new();
+    let machines = world.temp.path().join("machines");
+    std::fs::create_dir(&machines).unwrap();
+    let here = machines.display();
+    world.write(
+        "web",
+        &format!(
+            "type = \"command\"\naccess = \"none\"\nlist = 'ls {here}'\nnew = 'touch {here}/$RESALLOC_NAME'\n\
+             delete = 'test -e {here}/$RESALLOC_NAME && rm {here}/$RESALLOC_NAME'\n"
+        ),
+    );
+    let names = || {
+        let entries = std::fs::read_dir(&machines).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let app = world.app();
+    let draw = app
+        .draw(&SourceArgument::Named(named("web")), &[], &Yes)
+        .unwrap();
+    let engine = app.engine().unwrap();
+    let acquired = engine.acquire(&draw, &Ask::default()).await.unwrap();
+    let instance = acquired.names();
+    acquired.confirm().unwrap();
+    let ours = names();
+    std::fs::write(machines.join("stranger"), "").unwrap();
+
+    engine.sweep(&named("web"), Millis(0)).await.unwrap();
+    let orphans = engine.orphans().unwrap();
+    assert_eq!(orphans.len(), 1, "{orphans:?}");
+    assert_eq!(
+        (orphans[0].handle.as_str(), &orphans[0].made_as),
+        ("stranger", &None)
+    );
+    assert_eq!(names().len(), 2, "one look is not enough");
+    engine.sweep(&named("web"), Millis(0)).await.unwrap();
+    assert_eq!(names(), ours);
+    assert!(engine.orphans().unwrap().is_empty());
+
+    // And what is ours and no longer named has vanished.
+    std::fs::remove_file(machines.join(&ours[0])).unwrap();
+    engine.sweep(&named("web"), Millis(0)).await.unwrap();
+    let source = named("web");
+    let live = app
+        .store()
+        .unwrap()
+        .read::<_, crate::store::StoreError>(|tx| tx.live_instances(Some(&source)));
+    assert!(
+        live.unwrap().is_empty() && names().is_empty(),
+        "{instance:?}"
+    );
+}
