@@ -9,16 +9,14 @@ use std::collections::HashMap;
 use runner_core::id::{SourceName, TicketId, Timestamp, Token};
 use runner_core::instance::Event;
 use runner_core::plan::{self, Accepts, Action, Because, FailedBy, Report};
-use runner_core::policy::Policy;
 use runner_core::requires::Requires;
 
+use super::knowledge::Knowledge;
 use super::tickets::{reason, requires_of};
-use super::{Definition, Draw, Engine, EngineError, Result, fault, random_bytes};
-use crate::provider::HookPoint;
+use super::{Draw, Engine, EngineError, Result, fault, random_bytes};
 use crate::store::{
-    Durability, InstanceRow, Lease, Loaded, NewEvent, NewInstance, NewTicket, OperationId,
-    PoolQuery, SourceQuery, StoreError, TicketRow, TicketSource, TicketState, Tx, WorkerId,
-    WorldQuery,
+    Durability, InstanceRow, Loaded, NewEvent, NewInstance, NewTicket, OperationId, StoreError,
+    TicketRow, TicketSource, Tx, WorkerId, WorldQuery,
 };
 
 /// What a round is about.
@@ -96,15 +94,6 @@ impl From<EngineError> for Stop {
     }
 }
 
-/// What is configured now of the sources in question.
-#[derive(Default)]
-struct Knowledge {
-    sources: Vec<SourceQuery>,
-    pools: Vec<PoolQuery>,
-    /// What instances of a source can be made from.
-    definitions: HashMap<SourceName, std::result::Result<Definition, String>>,
-}
-
 impl Engine {
     /// Plans and records. A ticket that does not wait and cannot be served leaves no trace.
     pub(super) fn round(&self, scope: &Scope<'_>) -> Result<Work> {
@@ -178,60 +167,6 @@ impl Engine {
         };
         round.weigh(&mut loaded);
         Ok(loaded)
-    }
-
-    /// Reads configuration, outside of any transaction.
-    fn knowledge(&self, scope: &Scope<'_>) -> Result<Knowledge> {
-        let mut start = scope.sources.clone();
-        let own: &[Definition] = scope.own.as_ref().map_or(&[], |own| &own.draw.sources);
-        for definition in own {
-            if !start.contains(&definition.source) {
-                start.push(definition.source.clone());
-            }
-        }
-        let (names, pools) = self.store().read::<_, StoreError>(|tx| {
-            Ok((tx.sources_in_question(&start)?, tx.pools_in_question()?))
-        })?;
-        let mut knowledge = Knowledge::default();
-        for name in names {
-            let found = own.iter().find(|definition| definition.source == name);
-            let current = match found {
-                Some(definition) => Some((definition.policy, definition.shape.clone())),
-                None => self.known(&name),
-            };
-            let (policy, shape) = current.map_or((None, String::new()), |(policy, shape)| {
-                (Some(policy), shape)
-            });
-            knowledge.sources.push(SourceQuery {
-                name,
-                policy,
-                shape,
-            });
-        }
-        if let Some(own) = &scope.own
-            && let (Some(name), Some(policy)) = (&own.draw.asked, own.draw.pool)
-        {
-            knowledge.pools.push(PoolQuery {
-                name: name.clone(),
-                policy,
-            });
-        }
-        for name in pools {
-            if !knowledge.pools.iter().any(|pool| pool.name == name)
-                && let Some(policy) = self.catalogue().pool(&name)
-            {
-                knowledge.pools.push(PoolQuery { name, policy });
-            }
-        }
-        Ok(knowledge)
-    }
-
-    /// A source as it is configured now; one that cannot be used now counts as not configured.
-    fn known(&self, name: &SourceName) -> Option<(Policy, String)> {
-        self.catalogue().current(name).unwrap_or_else(|error| {
-            tracing::warn!(%error, "source `{name}` is not usable now");
-            None
-        })
     }
 }
 
@@ -535,97 +470,4 @@ fn ticket_row(loaded: &Loaded, ticket: TicketId) -> &TicketRow {
         .binary_search_by_key(&ticket, |row| row.id)
         .unwrap_or_default();
     &loaded.tickets[index]
-}
-
-impl Engine {
-    /// Leases a usable instance to a ticket, as part of a transaction. A ticket without a process has its lease at once,
-    /// unless hooks must pass first.
-    pub(super) fn hand_over(
-        &self,
-        tx: &Tx<'_>,
-        mut row: InstanceRow,
-        ticket: &TicketRow,
-        worker: &WorkerId,
-    ) -> Result<InstanceRow> {
-        let now = self.now();
-        let idle = row.uses > 0 || row.ticket.is_none();
-        let definition = super::parse_definition(&tx.definition(row.definition)?)?;
-        let ttl = ticket.lease_ttl.or(definition.policy.lease_ttl);
-        let detached = ticket.worker.is_none();
-        let confirmed = detached && !self.has(HookPoint::Acquire, &definition);
-        row.worker = match &ticket.worker {
-            Some(waiting) => Some(waiting.clone()),
-            None if confirmed => None,
-            None => Some(worker.clone()),
-        };
-        row.lease = Some(Lease {
-            owner: ticket.owner.clone(),
-            since: now,
-            confirmed,
-            fence: tx.next_fence()?,
-            ttl,
-            expires_at: ttl.map(|ttl| ttl.after(now)),
-            holder: ticket.lease_holder.clone(),
-        });
-        row.ticket = Some(ticket.id);
-        row.uses += 1;
-        row.first_leased_at.get_or_insert(now);
-        if let Some(asked) = &ticket.asked
-            && *asked != row.source
-        {
-            row.pool = Some(asked.clone());
-        }
-        if let Some(shelf) = ticket.shelf {
-            if let Some(shelf) = tx.shelf_by_id(shelf)? {
-                let hit = row.shelf == Some(shelf.id);
-                let counter = if hit {
-                    "shelf_hits_total"
-                } else {
-                    "shelf_misses_total"
-                };
-                tx.count(counter, &shelf.name, 1.0)?;
-            }
-            row.shelf = Some(shelf);
-        }
-        tx.save(&mut row, Some(Event::Assigned), now)?;
-        if idle {
-            let operation = self.begin(tx, "acquire", &row, Some("idle instance"))?;
-            tx.end_operation(operation, "ok", None, now)?;
-        }
-        Ok(row)
-    }
-
-    /// The ticket has what it wanted.
-    pub(super) fn note_served(
-        &self,
-        tx: &Tx<'_>,
-        row: &TicketRow,
-        now: Timestamp,
-    ) -> std::result::Result<(), StoreError> {
-        tx.serve_ticket(row.id, now)?;
-        tx.count("tickets_served_total", "", 1.0)?;
-        let waited = (now.0 - row.opened_at.0).max(0) as f64 / 1000.0;
-        tx.count("ticket_wait_seconds_total", "", waited)?;
-        tx.note(&NewEvent {
-            ticket: Some(row.id),
-            ..NewEvent::new("ticket", "served", now)
-        })
-    }
-
-    /// The ticket will not be served.
-    pub(super) fn note_failed(
-        &self,
-        tx: &Tx<'_>,
-        ticket: TicketId,
-        text: &str,
-        now: Timestamp,
-    ) -> std::result::Result<(), StoreError> {
-        tx.end_ticket(ticket, TicketState::Failed, Some(text), now)?;
-        tx.count("tickets_failed_total", "", 1.0)?;
-        tx.note(&NewEvent {
-            ticket: Some(ticket),
-            detail: Some(text),
-            ..NewEvent::new("ticket", "failed", now)
-        })
-    }
 }

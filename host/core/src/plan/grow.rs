@@ -101,14 +101,14 @@ impl Ledger {
         {
             return Why::Ahead { waiting: ahead };
         }
-        if left.room == 0 {
+        if let Some((failures, until)) = left.left_out.filter(|_| left.room > 0) {
+            return Why::LeftOut { failures, until };
+        }
+        if left.starts >= left.room {
             return Why::Maximum {
                 maximum: left.maximum,
                 live: left.live,
             };
-        }
-        if let Some((failures, until)) = left.left_out {
-            return Why::LeftOut { failures, until };
         }
         match left.delayed {
             Some(until) => Why::Delay { until },

@@ -168,6 +168,15 @@ fn a_gang_gets_all_or_nothing() {
     );
     let sources = vec![source("a", at_most(2), 1, vec![idle(1)])];
     assert_eq!(actions(sources, vec![ticket(1, 2, &[0])]), []);
+    let short = decide(
+        vec![source("a", at_most(4), 3, Vec::new())],
+        vec![ticket(1, 2, &[0])],
+    );
+    let maximum = Why::Maximum {
+        maximum: Limit::At(4),
+        live: 3,
+    };
+    assert_eq!(short.reports[0].declines[0].why, maximum);
     // One that holds some and cannot be completed lets go.
     let mut stuck = ticket(1, 2, &[0]);
     stuck.held = 1;
