@@ -97,6 +97,15 @@ impl Environment {
         })
     }
 
+    /// The same, for a holder who says on the command line who it is.
+    #[must_use]
+    pub fn owned_by(self, owner: Option<String>) -> Self {
+        Self {
+            owner: owner.or(self.owner),
+            ..self
+        }
+    }
+
     /// The value of a secret that was set in the environment.
     pub(super) fn secret(&self, name: &str) -> Option<OsString> {
         env::var_os(format!("RUNNER_SECRET_{name}"))

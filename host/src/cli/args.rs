@@ -4,11 +4,12 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
-    acquire, completions, config, cp, debug, discard, exec, help, import, list, log, plugin,
-    release, run, source, status,
+    acquire, completions, config, cp, debug, discard, exec, help, import, lease, list, log, plugin,
+    release, run, shelf, source, status, ticket,
 };
 use super::values;
 use crate::config::SourceArgument;
@@ -73,6 +74,12 @@ pub(super) struct Globals {
         value_name = "DIR"
     )]
     pub here: Option<PathBuf>,
+
+    /// Who you are to leases, tickets and shelves, instead of the user [env: RUNNER_OWNER]
+    ///
+    /// What somebody holds who says who it is, nobody who says to be somebody else can use or give back.
+    #[arg(long, global = true, help_heading = "Global options", value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub owner: Option<String>,
 }
 
 /// The verbs, in the order of the help.
@@ -84,6 +91,9 @@ pub(super) enum Verb {
     Release(release::Release),
     Exec(exec::Exec),
     Discard(discard::Discard),
+    Ticket(ticket::Ticket),
+    Lease(lease::Lease),
+    Shelf(shelf::Shelf),
     Status(status::Status),
     Log(log::Log),
     Source(source::Source),
@@ -100,14 +110,17 @@ impl Verb {
     /// Where this verb keeps its own `-s`, if it takes one.
     pub(super) fn source(&mut self) -> Option<&mut Option<SourceArgument>> {
         match self {
-            Self::Acquire(verb) => Some(&mut verb.draw.source),
-            Self::Exec(verb) => Some(&mut verb.draw.source),
+            Self::Acquire(verb) => Some(&mut verb.draw.wants.source),
+            Self::Exec(verb) => Some(&mut verb.draw.wants.source),
             Self::Log(verb) => Some(&mut verb.source),
             Self::Plugin(verb) => verb.source(),
+            Self::Ticket(verb) => verb.source(),
+            Self::Shelf(verb) => verb.source(),
             Self::Run(_)
             | Self::Cp(_)
             | Self::Release(_)
             | Self::Discard(_)
+            | Self::Lease(_)
             | Self::Status(_)
             | Self::Source(_)
             | Self::Config(_)
@@ -128,6 +141,9 @@ impl Verb {
             Self::Release(_) => "release",
             Self::Exec(_) => "exec",
             Self::Discard(_) => "discard",
+            Self::Ticket(_) => "ticket",
+            Self::Lease(_) => "lease",
+            Self::Shelf(_) => "shelf",
             Self::Status(_) => "status",
             Self::Log(_) => "log",
             Self::Source(_) => "source",
@@ -140,30 +156,4 @@ impl Verb {
             Self::Debug(_) => "debug",
         }
     }
-}
-
-/// What `acquire` and `exec` have in common: where the instance comes from.
-#[derive(Debug, Args)]
-pub(super) struct DrawArgs {
-    /// The source: a configured name, or a component file with its settings [default: local]
-    ///
-    /// A file is written `PATH.wasm[:key=value,key=value…]`; a comma inside a value is written `\,`.
-    #[arg(short, long, value_name = "SOURCE", value_parser = values::source())]
-    pub source: Option<SourceArgument>,
-
-    /// Set a key of the source's configuration for this call (may be repeated)
-    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = values::option)]
-    pub options: Vec<(String, String)>,
-
-    /// Wait for room when the source is exhausted, at most this long if a duration is given (30s, 5m, 1h30m)
-    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, value_parser = values::duration)]
-    #[expect(
-        clippy::option_option,
-        reason = "clap's form of an option with an optional value"
-    )]
-    pub wait: Option<Option<std::time::Duration>>,
-
-    /// Grant the source's plugin what it asks for, for this call only
-    #[arg(long)]
-    pub grant: bool,
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::args::DrawArgs;
 use super::console::Console;
 use super::error::Failure;
 use super::grant_dialog::{Always, Dialog};
+use super::wants::{DrawArgs, WantArgs};
 use crate::app::{App, Consent};
 use crate::config::SourceArgument;
-use crate::engine::{Draw, Engine, Wait};
+use crate::engine::{Ask, Draw, Engine};
 
 /// How long what was interrupted may take to tidy up. A thread that waits for somebody else's bytes never ends.
 const TIDYING: Duration = Duration::from_secs(10);
@@ -31,22 +31,39 @@ impl Context {
         Ok(self.app.engine()?)
     }
 
-    /// Looks the source up, and has the user asked for what is not granted yet.
+    /// What `acquire` and `exec` draw on, and what they ask for.
     pub(super) fn draw(&self, args: DrawArgs) -> Result<Drawn, Failure> {
         let consent: &dyn Consent = if args.grant { &Always } else { &Dialog };
-        let source = match args.source {
-            Some(source) => source,
+        let mut draw = self.wanted(&args.wants, &args.options, consent)?;
+        // Nobody else could make it: the right is this call's only.
+        draw.custom |= args.grant;
+        let mut ask = args.wants.ask(args.wait.wait());
+        args.lease.shape(&mut ask);
+        Ok(Drawn { draw, ask })
+    }
+
+    /// Looks the source or the tags up, and has the user asked for what is not granted yet.
+    pub(super) fn wanted(
+        &self,
+        wants: &WantArgs,
+        options: &[(String, String)],
+        consent: &dyn Consent,
+    ) -> Result<Draw, Failure> {
+        if !wants.tags.is_empty() {
+            if let Some(SourceArgument::File { path, .. }) = &wants.source {
+                return Err(Failure::bad_option(format!(
+                    "`{}` is a file: only configured sources have tags",
+                    path.display()
+                )));
+            }
+            let source = wants.source.as_ref();
+            return Ok(self.app.draw_tagged(source, &wants.tags, consent)?);
+        }
+        let source = match &wants.source {
+            Some(source) => source.clone(),
             None => SourceArgument::Named(self.app.default_source()?),
         };
-        let wait = match args.wait {
-            None => Wait::No,
-            Some(None) => Wait::Forever,
-            Some(Some(duration)) => Wait::For(duration),
-        };
-        Ok(Drawn {
-            draw: self.app.draw(&source, &args.options, consent)?,
-            wait,
-        })
+        Ok(self.app.draw(&source, options, consent)?)
     }
 
     /// Drives a future to its end. One thread: what runs in parallel waits for other processes.
@@ -81,8 +98,8 @@ fn runtime() -> Result<Runtime, Failure> {
         .map_err(|error| Failure::io("the runtime for plugin calls cannot be started", &error))
 }
 
-/// What `acquire` and `exec` draw on, and how long they wait for it.
+/// What `acquire` and `exec` draw on, and what they ask for.
 pub(super) struct Drawn {
     pub draw: Draw,
-    pub wait: Wait,
+    pub ask: Ask,
 }

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use super::args::{Cli, Verb};
 use super::commands::{
-    acquire, completions, config, cp, debug, discard, exec, help, import, list, log, plugin,
-    release, run, source, status,
+    acquire, completions, config, cp, debug, discard, exec, help, import, lease, list, log, plugin,
+    release, run, shelf, source, status, ticket,
 };
 use super::console::Console;
 use super::context::Context;
@@ -42,7 +42,9 @@ pub fn main() -> ExitCode {
 fn carry_out(cli: Cli) -> (Outcome, Console) {
     let Cli { globals, verb, .. } = cli;
     let entered = enter(globals.here.as_deref());
-    let environment = Environment::from_process(None).map_err(Failure::from);
+    let environment = Environment::from_process(None)
+        .map(|environment| environment.owned_by(globals.owner.clone()))
+        .map_err(Failure::from);
     let console = Console::new(globals.quiet, globals.json, environment.as_ref().ok());
     let prepare = |verbose: u8| {
         entered?;
@@ -93,6 +95,9 @@ fn ordinary(verb: Verb, context: &Context) -> Outcome {
         Verb::Cp(args) => cp::run(args, context),
         Verb::Release(args) => release::run(&args, context),
         Verb::Discard(args) => discard::run(&args, context),
+        Verb::Ticket(args) => ticket::run(args, context),
+        Verb::Lease(args) => lease::run(&args, context),
+        Verb::Shelf(args) => shelf::run(args, context),
         Verb::Status(args) => status::run(&args, context),
         Verb::Log(args) => log::run(args, context),
         Verb::Source(args) => source::run(&args, context),

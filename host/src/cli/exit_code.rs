@@ -2,7 +2,7 @@
 //!
 //! `run` and `exec` answer with the command's own code, so what goes wrong in `runner` itself must not look like
 //! one: it is 125 there, and `--status-fd` tells the two apart in any case. Every other verb uses 0 to 3, as crcache
-//! did.
+//! did; the verbs of tickets have one more, because a ticket that waits has neither worked nor failed.
 
 /// It worked.
 pub const OK: u8 = 0;
@@ -12,6 +12,8 @@ pub const USAGE: u8 = 1;
 pub const BAD_OPTION: u8 = 2;
 /// The operation failed; `--json` says which kind of failure it was.
 pub const FAILED: u8 = 3;
+/// The ticket still waits: nothing failed, and nothing is there yet.
+pub const WAITING: u8 = 4;
 /// `run` and `exec`: `runner` itself failed, usage errors included.
 pub const RUNNER_FAILED: u8 = 125;
 /// `run` and `exec`: the command was found and cannot be executed (the instance's answer).
@@ -32,6 +34,7 @@ Every verb but `run` and `exec`:
   {USAGE:<5}  unknown command, or an argument is missing or superfluous
   {BAD_OPTION:<5}  unknown option, or a value that is not accepted
   {FAILED:<5}  the operation failed; with `--json` the error object has the `kind` of failure
+  {WAITING:<5}  the ticket still waits (`ticket check`, `ticket wait --timeout`, `ticket open --wait=…`)
 
 `run` and `exec`:
   0-255  the command's own exit code

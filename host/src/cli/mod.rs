@@ -21,5 +21,6 @@ mod tests;
 mod trace;
 mod usage;
 mod values;
+mod wants;
 
 pub use dispatch::main;

@@ -8,7 +8,7 @@ use signal_hook::low_level::emulate_default_handler;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::error::Failure;
-use crate::engine::{Arrived, FailureKind};
+use crate::engine::{Arrived, Engine, FailureKind};
 use crate::terminal::{self, signals::Guard};
 
 /// What ends a verb.
@@ -41,6 +41,24 @@ impl Signals {
             arrived,
             _guard: guard,
         })
+    }
+
+    /// Works on something, unless a signal comes first: then what was begun is cleaned up before anything else. A second
+    /// signal ends that too; the next command finishes it.
+    pub(super) async fn guard<T>(
+        &mut self,
+        engine: &Engine,
+        work: impl Future<Output = crate::engine::Result<T>>,
+    ) -> Result<T, Failure> {
+        let first = tokio::select! {
+            done = work => return Ok(done?),
+            arrived = self.next() => arrived,
+        };
+        tokio::select! {
+            cleaned = engine.abandon() => drop(cleaned?),
+            second = self.next() => die_of(second.number),
+        }
+        Err(interrupted(first))
     }
 
     /// The next one; never when none can come any more.

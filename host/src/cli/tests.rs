@@ -59,7 +59,7 @@ fn a_source_before_and_after_the_verb() {
         let Verb::Acquire(acquire) = verb(line) else {
             panic!("{line}");
         };
-        assert_eq!(acquire.draw.source, named("web"), "{line}");
+        assert_eq!(acquire.draw.wants.source, named("web"), "{line}");
         assert_eq!(acquire.count, 3, "{line}");
     }
     for line in [
@@ -70,7 +70,7 @@ fn a_source_before_and_after_the_verb() {
         let Verb::Exec(exec) = verb(line) else {
             panic!("{line}");
         };
-        assert_eq!(exec.draw.source, named("web"), "{line}");
+        assert_eq!(exec.draw.wants.source, named("web"), "{line}");
         assert_eq!(exec.words, ["true"], "{line}");
     }
     assert!(matches!(verb("-s web log"), Verb::Log(log) if log.source == named("web")));
@@ -81,8 +81,8 @@ fn acquire() {
     let Verb::Acquire(plain) = verb("acquire") else {
         panic!();
     };
-    assert_eq!((plain.count, plain.draw.wait), (1, None));
-    assert_eq!(plain.draw.source, None);
+    assert_eq!((plain.count, plain.draw.wait.wait), (1, None));
+    assert_eq!(plain.draw.wants.source, None);
     for (line, wait) in [
         ("acquire --wait 2", Some(None)),
         ("acquire --wait=1h30m 2", Some(Some(5400))),
@@ -94,6 +94,7 @@ fn acquire() {
         let seconds = acquire
             .draw
             .wait
+            .wait
             .map(|wait| wait.map(|wait| wait.as_secs()));
         assert_eq!((acquire.count, seconds), (2, wait), "{line}");
     }
@@ -101,7 +102,7 @@ fn acquire() {
         panic!();
     };
     assert!(
-        matches!(&file.draw.source, Some(SourceArgument::File { options, .. }) if options.len() == 2)
+        matches!(&file.draw.wants.source, Some(SourceArgument::File { options, .. }) if options.len() == 2)
     );
     let options = [
         ("c".to_owned(), "d=e".to_owned()),

@@ -119,7 +119,7 @@ pub(super) fn verb(words: &[OsString]) -> Option<&OsStr> {
     let mut words = words.iter().skip(1);
     while let Some(word) = words.next() {
         match word.to_str() {
-            Some("-s" | "--source" | "-d" | "--here") => {
+            Some("-s" | "--source" | "-d" | "--here" | "--owner") => {
                 words.next();
             }
             Some(option) if option.starts_with('-') => {}

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use runner_core::duration::InvalidDuration;
+use runner_core::id::TicketId;
 use runner_core::policy::Millis;
+use runner_core::requires::{InvalidRequires, Requires};
 
 use crate::config::{SourceArgument, parse_option};
 
@@ -52,6 +54,28 @@ pub(super) fn count(text: &str) -> Result<u32, String> {
 pub(super) fn duration(text: &str) -> Result<Duration, InvalidDuration> {
     let span: Millis = text.parse()?;
     Ok(Duration::from_millis(span.0))
+}
+
+/// The parser of times to live: a duration, but not none.
+pub(super) fn span(text: &str) -> Result<Millis, String> {
+    match text.parse::<Millis>() {
+        Ok(Millis(0)) => Err("a time that is over at once is of no use".to_owned()),
+        Ok(span) => Ok(span),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The parser of `--requires`.
+pub(super) fn requires(text: &str) -> Result<Requires, InvalidRequires> {
+    Requires::parse(text)
+}
+
+/// The parser of ticket numbers.
+pub(super) fn ticket(text: &str) -> Result<TicketId, String> {
+    match text.parse::<i64>() {
+        Ok(number) if number > 0 => Ok(TicketId(number)),
+        _ => Err("tickets have numbers, as `runner ticket open` prints them".to_owned()),
+    }
 }
 
 /// The words of a command, as bytes.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use runner_core::id::{Fence, InstanceName, TicketId};
+use runner_core::id::{InstanceName, TicketId};
 use runner_core::instance::State;
 use runner_core::plan::{FailedBy, Report, Why};
 use runner_core::policy::Limit;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::round::{Own, Scope, Work};
 use super::tickets::Prepared;
 use super::wait::Bell;
-use super::{Ask, Draw, Engine, EngineError, FailureKind, Result, Wait, fault};
+use super::{Ask, Draw, Engine, EngineError, FailureKind, HeldInstance, Result, Wait, fault};
 use crate::provider::{ErrorKind, HookPoint, ProviderError};
 use crate::store::{Durability, InstanceRow, StoreError, TicketState};
 
@@ -30,12 +30,9 @@ impl Acquired {
         self.rows.iter().map(|row| row.name.clone()).collect()
     }
 
-    /// The fencing number of each lease.
-    pub fn fences(&self) -> Vec<(InstanceName, Fence)> {
-        self.rows
-            .iter()
-            .filter_map(|row| Some((row.name.clone(), row.lease.as_ref()?.fence)))
-            .collect()
+    /// The instances with their leases, by source and number.
+    pub fn held(&self) -> Vec<HeldInstance> {
+        self.rows.iter().filter_map(HeldInstance::of).collect()
     }
 
     /// The ticket that was served.

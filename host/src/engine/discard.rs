@@ -33,11 +33,12 @@ impl Engine {
                 });
                 continue;
             };
+            self.check_reference(&Reference::parse(name.as_str()), &row)?;
             let row = self.claim(row)?;
             let end = match self.discard_row(row).await {
                 Ok(()) => ReleaseEnd::Discarded,
                 Err(error) if forget => {
-                    self.forget(&name, &error)?;
+                    self.forget(&Reference::parse(name.as_str()).name, &error)?;
                     ReleaseEnd::Discarded
                 }
                 Err(error) => ReleaseEnd::Pending(error),

@@ -7,13 +7,17 @@ use runner_core::id::{InstanceName, Timestamp};
 use runner_core::instance::State;
 use runner_core::policy::Millis;
 
-use super::{Engine, EngineError, FailureKind, Holder, Owner, Reference, Result, parse};
+use super::{
+    Engine, EngineError, FailureKind, HeldInstance, Holder, Owner, Reference, Result, parse,
+};
 use crate::store::{Durability, InstanceRow, Lease, NewEvent, StoreError};
 
 /// Renewed this often within its time.
 const BEATS: u32 = 3;
 /// No more often than this.
 const FASTEST_BEAT: Duration = Duration::from_millis(50);
+/// How often a holder looks whether somebody else ended its lease.
+const GLANCE: Duration = Duration::from_millis(500);
 
 impl Engine {
     /// The row behind a name, if whoever names it may: the lease of the fencing number still lasts, and it is not
@@ -70,6 +74,7 @@ impl Engine {
                 let Some(mut row) = row.filter(|row| row.state == State::Leased) else {
                     return Err(not_leased(&name));
                 };
+                self.check_reference(&Reference::parse(name.as_str()), &row)?;
                 let mut expires = None;
                 if let Some(lease) = &mut row.lease {
                     lease.ttl = ttl.or(lease.ttl);
@@ -120,6 +125,51 @@ impl Engine {
                 Err(error) => tracing::warn!(%error, "cannot renew the lease of `{}`", row.name),
             }
             tokio::time::sleep(beat).await;
+        }
+    }
+
+    /// This process, for leases that end with it.
+    pub fn own_holder(&self) -> Result<Holder> {
+        Ok(Holder::Worker {
+            worker: self.worker()?.id().to_string(),
+        })
+    }
+
+    /// Renews these leases for as long as the future lives. Answers the first that has ended all the same, which is not
+    /// among `held` any more.
+    pub async fn keep(&self, held: &mut Vec<HeldInstance>) -> Result<HeldInstance> {
+        let mut due = std::collections::HashMap::new();
+        loop {
+            for index in 0..held.len() {
+                let name = &held[index].name;
+                let row = self.store().read::<_, StoreError>(|tx| tx.instance(name))?;
+                let lease = row.as_ref().and_then(|row| row.lease.as_ref());
+                let Some(lease) = lease.filter(|lease| lease.fence == held[index].fence) else {
+                    return Ok(held.swap_remove(index));
+                };
+                let beat = lease.ttl.map(|ttl| Millis(ttl.0 / u64::from(BEATS)));
+                let now = self.now();
+                let is_due = due.get(name).is_none_or(|at| *at <= now);
+                if let Some(beat) = beat.filter(|_| is_due) {
+                    due.insert(name.clone(), beat.after(now));
+                    let fenced = held[index].fenced();
+                    match self.renew(&[fenced], None).await {
+                        Ok(_) => {}
+                        Err(error) if error.kind == FailureKind::NotLeased => {
+                            return Ok(held.swap_remove(index));
+                        }
+                        Err(error) => tracing::warn!(
+                            "cannot renew the lease of `{name}`: {}",
+                            super::provision::chain(&error)
+                        ),
+                    }
+                }
+            }
+            let next = due.values().min().map(|at| at.0 - self.now().0);
+            let pause = next.map_or(GLANCE, |left| {
+                Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(GLANCE)
+            });
+            tokio::time::sleep(pause.max(FASTEST_BEAT)).await;
         }
     }
 

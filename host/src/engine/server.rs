@@ -73,6 +73,11 @@ impl Engine {
         (*own != id && self.store().workers().is_alive(&id)).then_some(id)
     }
 
+    /// A `runner serve` works on this state: it makes what tickets wait for.
+    pub fn is_served(&self) -> bool {
+        self.server().is_some()
+    }
+
     /// There is news for the server, if there is one.
     pub(super) fn wake_server(&self) {
         if let Some(server) = self.server() {

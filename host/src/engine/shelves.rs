@@ -161,6 +161,14 @@ impl Engine {
                 None => return Err(EngineError::unknown_instance(&name)),
             }
         }
+        let room = self
+            .store()
+            .read::<_, StoreError>(|tx| tx.shelf_room(shelf.id))?;
+        let wanted = (idle.len() + leased.len()) as u32;
+        // A release decides for itself; but whoever adds something does not want it destroyed for want of room.
+        if !room.enabled || room.capacity.saturating_sub(room.shelved) < wanted {
+            return Err(full(&shelf));
+        }
         let now = self.now();
         self.store().write(Durability::Full, |tx| {
             for mut row in idle {

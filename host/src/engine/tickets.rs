@@ -14,7 +14,8 @@ use super::{
 };
 use crate::provider::{RouteCandidate, RouteRequest, RouteVerdict};
 use crate::store::{
-    Durability, NewEvent, NewTicket, StoreError, TicketRow, TicketSource, TicketState, Tx,
+    Durability, InstanceRow, NewEvent, NewTicket, StoreError, TicketRow, TicketSource, TicketState,
+    Tx,
 };
 
 /// A ticket as its owner sees it.
@@ -48,6 +49,23 @@ pub struct HeldInstance {
     pub name: InstanceName,
     pub fence: Fence,
     pub expires: Option<Timestamp>,
+}
+
+impl HeldInstance {
+    /// A row that is leased.
+    pub(super) fn of(row: &InstanceRow) -> Option<Self> {
+        let lease = row.lease.as_ref()?;
+        Some(Self {
+            name: row.name.clone(),
+            fence: lease.fence,
+            expires: lease.expires_at,
+        })
+    }
+
+    /// As a user names it who means this lease and no later one.
+    pub fn fenced(&self) -> InstanceName {
+        InstanceName::typed(format!("{}@{}", self.name, self.fence.0))
+    }
 }
 
 /// A request, looked up and ready to be put into the books.
@@ -335,16 +353,9 @@ impl Engine {
         };
         let held = tx.of_ticket(row.id)?;
         let instances = held
-            .into_iter()
+            .iter()
             .filter(|one| one.state == State::Leased)
-            .filter_map(|one| {
-                let lease = one.lease?;
-                Some(HeldInstance {
-                    name: one.name,
-                    fence: lease.fence,
-                    expires: lease.expires_at,
-                })
-            })
+            .filter_map(HeldInstance::of)
             .collect();
         Ok(TicketStatus {
             id: row.id,

@@ -113,6 +113,24 @@ pub enum Holder {
     Worker { worker: String },
 }
 
+impl Holder {
+    /// The process that has this number now.
+    pub fn process(pid: u32) -> super::Result<Self> {
+        match crate::process::identity::of(pid) {
+            Some(now) => Ok(Self::Process {
+                pid,
+                started: now.started,
+                boot: now.boot,
+            }),
+            None => Err(super::EngineError::new(
+                super::FailureKind::Invalid,
+                format!("there is no process {pid}"),
+            )
+            .hint("a lease can end with a process of this machine that runs now")),
+        }
+    }
+}
+
 /// An instance as a user names it: `NAME`, or `NAME@FENCE` for "only while that lease lasts".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {

@@ -12,6 +12,9 @@ use super::{Definition, Engine, EngineError, FailureKind, Result};
 use crate::provider::{Access, Command, ErrorKind, HookPoint};
 use crate::store::{Durability, InstanceRow, NewEvent, StoreError, TicketState};
 
+/// How many checks that a user asked for run at the same time.
+const AT_ONCE: usize = 8;
+
 /// What a check found.
 #[derive(Debug)]
 pub enum Finding {
@@ -34,6 +37,32 @@ impl Engine {
         Ok(self
             .store()
             .read::<_, StoreError>(|tx| tx.due_checks(now, most))?)
+    }
+
+    /// Checks these instances now, several at once.
+    pub async fn check_all(&self, names: &[InstanceName]) -> Result<Vec<(InstanceName, Finding)>> {
+        let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
+        let mut tasks = tokio::task::JoinSet::new();
+        for (number, name) in names.iter().cloned().enumerate() {
+            let (engine, gate) = (self.clone(), std::sync::Arc::clone(&gate));
+            tasks.spawn(async move {
+                // The gate is never closed.
+                let _turn = gate.acquire().await;
+                (number, engine.check(&name).await, name)
+            });
+        }
+        let mut found = Vec::new();
+        while let Some(checked) = tasks.join_next().await {
+            let (number, finding, name) = checked.map_err(|error| {
+                EngineError::new(FailureKind::Provider, "a check ended unexpectedly").because(error)
+            })?;
+            found.push((number, name, finding?));
+        }
+        found.sort_by_key(|(number, ..)| *number);
+        Ok(found
+            .into_iter()
+            .map(|(_, name, finding)| (name, finding))
+            .collect())
     }
 
     /// Checks one instance by name, now.

@@ -6,9 +6,12 @@
 pub mod escape;
 pub mod instances;
 pub mod json;
+pub mod leases;
 pub mod operations;
 pub mod plugins;
 pub mod settings;
+pub mod shelves;
 pub mod status;
 pub mod table;
+pub mod tickets;
 pub mod time;

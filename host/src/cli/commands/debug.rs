@@ -2,10 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::DrawArgs;
 use crate::cli::context::Context;
 use crate::cli::error::Outcome;
 use crate::cli::exit_code;
+use crate::cli::wants::DrawArgs;
 use crate::engine::fault;
 
 /// For tests of runner itself

@@ -3,10 +3,11 @@
 use clap::Args;
 
 use super::release;
+use crate::cli::console::Console;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::exit_code;
-use crate::engine::ReleaseEnd;
+use crate::engine::{ReleaseEnd, Released};
 
 /// Destroy instances, leased or not
 ///
@@ -33,8 +34,14 @@ pub(crate) struct Discard {
 pub(crate) fn run(args: &Discard, context: &Context) -> Outcome {
     let names = release::names(&args.ids);
     let engine = context.engine()?;
+    let ended = context.block_on(engine.discard(&names, args.forget))?;
+    Ok(tell(ended, &context.console))
+}
+
+/// Tells what is not gone yet. Answers the exit code.
+pub(crate) fn tell(ended: Vec<Released>, console: &Console) -> u8 {
     let mut code = exit_code::OK;
-    for released in context.block_on(engine.discard(&names, args.forget))? {
+    for released in ended {
         match released.end {
             ReleaseEnd::Pending(error) => {
                 let mut failure = Failure::from(error);
@@ -45,11 +52,11 @@ pub(crate) fn run(args: &Discard, context: &Context) -> Outcome {
                         "it is tried again by the next commands; `runner discard --forget` gives up on it",
                     );
                 }
-                context.console.fail(&failure);
+                console.fail(&failure);
                 code = exit_code::FAILED;
             }
             ReleaseEnd::Kept | ReleaseEnd::Discarded | ReleaseEnd::Already => {}
         }
     }
-    Ok(code)
+    code
 }

@@ -4,14 +4,14 @@ use std::ffi::OsString;
 
 use clap::Args;
 
+use super::release;
 use super::run::{HowArgs, without_separator};
-use super::{acquire, release};
-use crate::cli::args::DrawArgs;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, Drawn};
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::execution::{self, Plan};
 use crate::cli::signals::{self, Signals};
-use crate::engine::Destination;
+use crate::cli::wants::DrawArgs;
+use crate::engine::{Destination, EngineError, FailureKind, HeldInstance, Released};
 
 /// Lease an instance, run a command in it, and give it back
 ///
@@ -43,19 +43,21 @@ pub(crate) struct Exec {
 pub(crate) fn run(args: Exec, prepare: impl FnOnce() -> Result<Context, Failure>) -> Outcome {
     execution::answer(args.how.status_fd, || {
         let context = prepare()?;
-        let draw = context.draw(args.draw)?;
+        let Drawn { draw, ask } = context.draw(args.draw)?;
         let plan = Plan::new(args.how, without_separator(&args.words));
         let engine = context.engine()?;
         context.block_on(async {
             let mut signals = Signals::passed_on()?;
-            let acquired = acquire::interruptible(engine, &draw, 1, &mut signals).await?;
-            let names = acquired.names();
-            let ended = match names.first() {
-                Some(name) => plan.run(engine, name, &mut signals).await,
+            let acquired = signals.guard(engine, engine.acquire(&draw, &ask)).await?;
+            let held = acquired.held();
+            let ended = match held.first() {
+                Some(one) => plan.run(engine, &one.name, &mut signals).await,
                 None => Err(Failure::new("state", "no instance was handed out")),
             };
+            // Should the lease have ended meanwhile, the name may be somebody else's by now.
+            let names: Vec<_> = held.iter().map(HeldInstance::fenced).collect();
             let released = tokio::select! {
-                released = engine.release(&names, &Destination::Usual) => released?,
+                released = engine.release(&names, &Destination::Usual) => released_or_lost(released)?,
                 // Who does not want to wait for the end leaves it to the next command.
                 arrived = signals.next() => {
                     signals::die_of(arrived.number);
@@ -66,4 +68,14 @@ pub(crate) fn run(args: Exec, prepare: impl FnOnce() -> Result<Context, Failure>
             ended
         })
     })
+}
+
+/// A lease that somebody ended is no failure of the command that ran under it; that has told by itself.
+fn released_or_lost(
+    released: Result<Vec<Released>, EngineError>,
+) -> Result<Vec<Released>, Failure> {
+    match released {
+        Err(error) if error.kind == FailureKind::NotLeased => Ok(Vec::new()),
+        released => Ok(released?),
+    }
 }
