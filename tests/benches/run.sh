@@ -16,7 +16,7 @@ profile=${PROFILE:-release}
 target=${CARGO_TARGET_DIR:-$PWD/target}
 if [ "$profile" = release ]; then
     cargo build --quiet --release
-    cargo build --quiet --release -p runner-tests --bench calls
+    cargo build --quiet --release -p runner-tests --bench calls --bench fleet
     binary=$target/release/runner
 else
     cargo build --quiet

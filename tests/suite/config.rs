@@ -275,7 +275,18 @@ fn a_pool_goes_elsewhere_when_a_backend_has_no_room() {
     assert!(one.live().is_empty());
     assert_eq!(two.live().len(), 1);
     env.runner(["release", &id]).run().ok();
-    // What the operator must see to is not hidden by trying elsewhere.
+    // It is left out for a while, so that the next request loses no time there.
+    let asked = one.journal().len();
+    env.acquire("pool");
+    assert_eq!(one.journal().len(), asked);
+}
+
+#[test]
+fn what_the_operator_must_see_to_is_not_hidden_by_trying_elsewhere() {
+    let env = TestEnv::new();
+    let one = Fake::source(&env, "one", "");
+    Fake::source(&env, "two", "");
+    env.source("pool", "type = \"pool\"\nsources = [\"one\", \"two\"]\n");
     one.refuse("allocate", Some("invalid"));
     env.runner(["acquire", "-s", "pool"])
         .run()

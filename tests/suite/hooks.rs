@@ -67,7 +67,8 @@ fn a_hook_is_told_with_the_rights_that_the_user_granted() {
         journal.at(&["provision", "discard"]),
         [format!("provision-{id}"), format!("discard-{id}")]
     );
-    for (_, text) in journal.entries() {
+    let told = journal.entries().into_iter();
+    for (_, text) in told.filter(|(what, _)| !what.starts_with("route")) {
         assert!(text.starts_with("source box\n"), "{text}");
     }
 }

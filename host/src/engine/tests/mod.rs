@@ -1,5 +1,6 @@
 //! The verbs over the real store and a model of a backend.
 
+mod fleet;
 mod model;
 mod routing;
 

@@ -37,6 +37,7 @@ struct Machines {
     made: u32,
     faults: HashMap<u32, Fault>,
     failing_discards: u32,
+    failing_checks: bool,
 }
 
 #[derive(Default)]
@@ -63,6 +64,21 @@ impl Backend {
         self.machines.lock().unwrap().failing_discards = count;
     }
 
+    pub(super) fn fail_checks(&self, fail: bool) {
+        self.machines.lock().unwrap().failing_checks = fail;
+    }
+
+    /// Something that nobody asked for now.
+    pub(super) fn appears(&self, token: &str, handle: &str) {
+        let mut machines = self.machines.lock().unwrap();
+        machines.by_token.insert(token.into(), handle.into());
+    }
+
+    /// Everything is gone, and nobody was told.
+    pub(super) fn vanishes(&self) {
+        self.machines.lock().unwrap().by_token.clear();
+    }
+
     pub(super) async fn hanging(&self) {
         self.hanging.notified().await;
     }
@@ -83,6 +99,7 @@ impl Provider for Backend {
     fn optional(&self) -> Optional {
         Optional {
             inventory: true,
+            liveness: true,
             ..Optional::default()
         }
     }
@@ -158,7 +175,14 @@ impl Provider for Backend {
         Ok(())
     }
 
-    async fn check(&self, _instance: &Instance) -> provider::Result<()> {
+    async fn check(&self, instance: &Instance) -> provider::Result<()> {
+        let machines = self.machines.lock().unwrap();
+        if !machines.by_token.contains_key(instance.token.as_str()) {
+            return Err(error(ErrorKind::Gone));
+        }
+        if machines.failing_checks {
+            return Err(error(ErrorKind::Unavailable { retry_after: None }));
+        }
         Ok(())
     }
 
@@ -192,17 +216,31 @@ impl Provider for Backend {
 }
 
 /// A clock that tests move.
-pub(super) struct TestClock(AtomicI64);
+pub(super) struct TestClock {
+    wall: AtomicI64,
+    steady: AtomicI64,
+}
 
 impl TestClock {
     pub(super) fn advance(&self, by: Duration) {
-        self.0.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
+        self.set_by(by);
+        self.steady
+            .fetch_add(by.as_millis() as i64, Ordering::SeqCst);
+    }
+
+    /// Somebody sets it, and no time passes.
+    pub(super) fn set_by(&self, by: Duration) {
+        self.wall.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn steady(&self) -> Option<(String, i64)> {
+        Some(("boot".into(), self.steady.load(Ordering::SeqCst)))
     }
 }
 
@@ -309,7 +347,10 @@ impl World {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(directory.path()).unwrap());
         let backend = Arc::new(Backend::default());
-        let clock = Arc::new(TestClock(AtomicI64::new(1_000_000)));
+        let clock = Arc::new(TestClock {
+            wall: AtomicI64::new(1_000_000),
+            steady: AtomicI64::new(0),
+        });
         let catalogue = Arc::new(TestCatalogue {
             backend: Arc::clone(&backend),
             sources: Mutex::new(
