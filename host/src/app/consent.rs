@@ -1,5 +1,7 @@
 //! Asking the user for what a plugin wants.
 
+use std::cell::Cell;
+
 use crate::plugin::Capabilities;
 use runner_core::id::SourceName;
 
@@ -54,5 +56,35 @@ pub struct Refuse;
 impl Consent for Refuse {
     fn ask(&self, _ask: &GrantAsk) -> Answer {
         Answer::Refuse
+    }
+}
+
+/// Passes questions on, and remembers whether an answer holds for one call only.
+pub(super) struct Noting<'a> {
+    asked: &'a dyn Consent,
+    once: Cell<bool>,
+}
+
+impl<'a> Noting<'a> {
+    pub(super) fn new(asked: &'a dyn Consent) -> Self {
+        Self {
+            asked,
+            once: Cell::new(false),
+        }
+    }
+
+    /// Something was granted for this call only.
+    pub(super) fn once(&self) -> bool {
+        self.once.get()
+    }
+}
+
+impl Consent for Noting<'_> {
+    fn ask(&self, ask: &GrantAsk) -> Answer {
+        let answer = self.asked.ask(ask);
+        if answer == Answer::Once {
+            self.once.set(true);
+        }
+        answer
     }
 }

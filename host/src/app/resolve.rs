@@ -9,7 +9,7 @@ use runner_core::policy::{Limit, Policy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::consent::Consent;
+use super::consent::{Consent, Noting};
 use super::{App, unloadable};
 use crate::config::{
     ConfigError, PluginPath, Problem, SourceArgument, SourceConfig, SourceKind, SourceLimits,
@@ -93,6 +93,7 @@ impl App {
         options: &[(String, String)],
         consent: &dyn Consent,
     ) -> Result<Draw> {
+        let consent = &Noting::new(consent);
         let config = self.source_config(source)?;
         let SourceKind::Pool { .. } = config.kind else {
             let resolved = self.resolve(config, argument_of(source, options), options)?;
@@ -102,7 +103,9 @@ impl App {
                 pool: None,
                 tags: Vec::new(),
                 weights: vec![0],
-                custom: !options.is_empty() || matches!(source, SourceArgument::File { .. }),
+                custom: !options.is_empty()
+                    || matches!(source, SourceArgument::File { .. })
+                    || consent.once(),
                 sources: vec![definition],
             });
         };
@@ -127,7 +130,7 @@ impl App {
             pool: Some(policy),
             tags: Vec::new(),
             weights: vec![0; sources.len()],
-            custom: false,
+            custom: consent.once(),
             sources,
         })
     }
@@ -140,6 +143,7 @@ impl App {
         tags: &[String],
         consent: &dyn Consent,
     ) -> Result<Draw> {
+        let consent = &Noting::new(consent);
         let (asked, pool, names) = match source {
             None => (None, None, self.config().source_names()),
             Some(argument) => {
@@ -213,7 +217,7 @@ impl App {
             sources,
             tags: tags.to_vec(),
             weights,
-            custom: false,
+            custom: consent.once(),
         })
     }
 
