@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use runner_core::id::SourceName;
-use runner_core::policy::{Limit, Policy, Tag};
+use runner_core::policy::{Limit, Millis, Policy, Tag};
 
 use super::consent::Refuse;
 use super::resolve::Bound;
@@ -135,6 +135,9 @@ impl Catalogue for AppCatalogue {
     }
 
     fn current(&self, source: &SourceName) -> Result<Option<(Policy, String)>> {
+        if let Some(current) = self.0.0.memo.current(source, self.0.now()) {
+            return Ok(current);
+        }
         let Some(config) = self.0.config().source(source)? else {
             return Ok(None);
         };
@@ -143,7 +146,10 @@ impl Catalogue for AppCatalogue {
         }
         let resolved = self.0.resolve(config, source.to_string(), &[])?;
         let shape = self.0.shape(&resolved)?;
-        Ok(Some((resolved.policy, shape)))
+        let current = Some((resolved.policy, shape));
+        let until = resolved.policy_until;
+        self.0.0.memo.keep_current(source, &current, until);
+        Ok(current)
     }
 
     fn definition(&self, source: &SourceName) -> Result<Definition> {
@@ -177,6 +183,9 @@ impl Catalogue for AppCatalogue {
     }
 
     fn listings(&self) -> Result<Vec<Listing>> {
+        if let Some(listings) = self.0.0.memo.listings(self.0.now()) {
+            return Ok(listings);
+        }
         let config = self.0.config();
         let mut listings = Vec::new();
         for name in config.source_names() {
@@ -190,7 +199,16 @@ impl Catalogue for AppCatalogue {
                 ),
             }
         }
+        self.0.0.memo.keep_listings(&listings);
         Ok(listings)
+    }
+
+    fn history(&self) -> Option<Millis> {
+        match self.0.config().settings() {
+            Ok(settings) => settings.fleet.history,
+            // What is forgotten cannot be remembered again.
+            Err(_) => None,
+        }
     }
 }
 

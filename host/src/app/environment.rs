@@ -38,6 +38,10 @@ pub struct Environment {
     pub log: Option<String>,
     /// `NO_COLOR` is set and not empty.
     pub no_color: bool,
+    /// `NOTIFY_SOCKET`: where a service manager wants to be told that a service is ready.
+    pub notify: Option<OsString>,
+    /// `JOURNAL_STREAM` is set: what is written to stderr goes to the journal, which keeps the time by itself.
+    pub journal: bool,
     /// `RUNNER_FAULT`: where to die, for tests.
     pub(super) fault: Option<String>,
 }
@@ -93,6 +97,8 @@ impl Environment {
             owner: text("RUNNER_OWNER"),
             log: text("RUNNER_LOG"),
             no_color: text("NO_COLOR").is_some(),
+            notify: env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()),
+            journal: env::var_os("JOURNAL_STREAM").is_some(),
             fault: text("RUNNER_FAULT"),
         })
     }

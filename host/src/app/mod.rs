@@ -8,6 +8,7 @@ mod consent;
 mod environment;
 mod grants;
 mod hooks;
+mod memo;
 mod plugins;
 mod resolve;
 mod secrets;
@@ -42,6 +43,8 @@ struct Parts {
     plugins: OnceLock<PluginHost>,
     ssh: OnceLock<Arc<SshSessions>>,
     engine: OnceLock<Engine>,
+    /// What follows from the configuration, for a process that lives on.
+    memo: memo::Memo,
     /// What was granted for this call of the program only.
     once: Mutex<BTreeMap<(SourceName, String), Capabilities>>,
 }
@@ -65,6 +68,7 @@ impl App {
             plugins: OnceLock::new(),
             ssh: OnceLock::new(),
             engine: OnceLock::new(),
+            memo: memo::Memo::default(),
             once: Mutex::default(),
         }))
     }
@@ -84,7 +88,7 @@ impl App {
     /// Reads the configuration anew, for a process that lives on. What is broken, be it only for its plugin, stays as it
     /// was and is reported.
     pub fn reload(&self) -> Changes {
-        self.config().reload(|source| {
+        let changes = self.config().reload(|source| {
             let resolved = match source.kind {
                 SourceKind::Pool { .. } => Ok(()),
                 SourceKind::Provider { .. } => self
@@ -97,7 +101,9 @@ impl App {
                     hooks.try_for_each(|number| self.find_hook(source, number).map(drop))
                 })
                 .map_err(|error| problems_of(source, error))
-        })
+        });
+        self.0.memo.renew();
+        changes
     }
 
     /// The time, for schedules.

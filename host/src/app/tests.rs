@@ -61,6 +61,8 @@ impl World {
             script_of: None,
             log: None,
             no_color: true,
+            notify: None,
+            journal: false,
             fault: None,
         };
         App::with_clock(environment, Arc::clone(&self.clock) as _)

@@ -8,8 +8,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
-    acquire, completions, config, cp, debug, discard, exec, help, import, lease, list, log, plugin,
-    release, run, shelf, source, status, ticket,
+    acquire, completions, config, cp, debug, discard, events, exec, help, import, lease, list, log,
+    metrics, plugin, release, run, serve, shelf, source, status, ticket, top, why,
 };
 use super::values;
 use crate::config::SourceArgument;
@@ -95,6 +95,11 @@ pub(super) enum Verb {
     Lease(lease::Lease),
     Shelf(shelf::Shelf),
     Status(status::Status),
+    Top(top::Top),
+    Why(why::Why),
+    Events(events::Events),
+    Metrics(metrics::Metrics),
+    Serve(serve::Serve),
     Log(log::Log),
     Source(source::Source),
     Plugin(plugin::Plugin),
@@ -113,6 +118,7 @@ impl Verb {
             Self::Acquire(verb) => Some(&mut verb.draw.wants.source),
             Self::Exec(verb) => Some(&mut verb.draw.wants.source),
             Self::Log(verb) => Some(&mut verb.source),
+            Self::Events(verb) => Some(&mut verb.source),
             Self::Plugin(verb) => verb.source(),
             Self::Ticket(verb) => verb.source(),
             Self::Shelf(verb) => verb.source(),
@@ -122,6 +128,10 @@ impl Verb {
             | Self::Discard(_)
             | Self::Lease(_)
             | Self::Status(_)
+            | Self::Top(_)
+            | Self::Why(_)
+            | Self::Metrics(_)
+            | Self::Serve(_)
             | Self::Source(_)
             | Self::Config(_)
             | Self::Import(_)
@@ -145,6 +155,11 @@ impl Verb {
             Self::Lease(_) => "lease",
             Self::Shelf(_) => "shelf",
             Self::Status(_) => "status",
+            Self::Top(_) => "top",
+            Self::Why(_) => "why",
+            Self::Events(_) => "events",
+            Self::Metrics(_) => "metrics",
+            Self::Serve(_) => "serve",
             Self::Log(_) => "log",
             Self::Source(_) => "source",
             Self::Plugin(_) => "plugin",

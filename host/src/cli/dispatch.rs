@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use super::args::{Cli, Verb};
 use super::commands::{
-    acquire, completions, config, cp, debug, discard, exec, help, import, lease, list, log, plugin,
-    release, run, shelf, source, status, ticket,
+    acquire, completions, config, cp, debug, discard, events, exec, help, import, lease, list, log,
+    metrics, plugin, release, run, serve, shelf, source, status, ticket, top, why,
 };
 use super::console::Console;
 use super::context::Context;
@@ -46,16 +46,22 @@ fn carry_out(cli: Cli) -> (Outcome, Console) {
         .map(|environment| environment.owned_by(globals.owner.clone()))
         .map_err(Failure::from);
     let console = Console::new(globals.quiet, globals.json, environment.as_ref().ok());
+    let serves = matches!(verb, Some(Verb::Serve(_)));
     let prepare = |verbose: u8| {
         entered?;
         let environment = environment?;
-        trace::start(
-            verbose,
-            environment.log.as_deref(),
-            console.colour,
-            // With `--json` standard error holds one object and nothing else.
-            console.quiet || console.json,
-        );
+        if serves {
+            let log = environment.log.as_deref();
+            trace::start_service(verbose, log, console.quiet, environment.journal);
+        } else {
+            trace::start(
+                verbose,
+                environment.log.as_deref(),
+                console.colour,
+                // With `--json` standard error holds one object and nothing else.
+                console.quiet || console.json,
+            );
+        }
         Ok(Context {
             console,
             verbose: globals.verbose,
@@ -99,6 +105,11 @@ fn ordinary(verb: Verb, context: &Context) -> Outcome {
         Verb::Lease(args) => lease::run(&args, context),
         Verb::Shelf(args) => shelf::run(args, context),
         Verb::Status(args) => status::run(&args, context),
+        Verb::Top(args) => top::run(&args, context),
+        Verb::Why(args) => why::run(&args, context),
+        Verb::Events(args) => events::run(args, context),
+        Verb::Metrics(_) => metrics::run(context),
+        Verb::Serve(_) => serve::run(context),
         Verb::Log(args) => log::run(args, context),
         Verb::Source(args) => source::run(&args, context),
         Verb::Plugin(args) => plugin::run(args, context),

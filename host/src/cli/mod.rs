@@ -13,6 +13,7 @@ pub mod exit_code;
 mod grant_dialog;
 #[cfg(test)]
 mod manual;
+mod notify;
 mod progress;
 mod signals;
 mod status_fd;

@@ -29,6 +29,11 @@ impl Signals {
         Self::watch(&ENDING)
     }
 
+    /// Those that a service is told.
+    pub(super) fn service() -> Result<Self, Failure> {
+        Self::watch(&[SIGINT, SIGTERM, SIGHUP])
+    }
+
     /// Those that a command is told.
     pub(super) fn passed_on() -> Result<Self, Failure> {
         Self::watch(&PASSED_ON)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use runner_core::id::{SourceName, Timestamp};
-use runner_core::policy::{Policy, Tag};
+use runner_core::policy::{Millis, Policy, Tag};
 
 use super::{Definition, Result};
 use crate::provider::{Hook, HookPoint, Provider, SshTarget};
@@ -57,4 +57,9 @@ pub trait Catalogue: Send + Sync {
 
     /// Every configured source and pool.
     fn listings(&self) -> Result<Vec<Listing>>;
+
+    /// How long what is over is remembered; none: for ever.
+    fn history(&self) -> Option<Millis> {
+        Some(Millis::seconds(30 * 24 * 3600))
+    }
 }

@@ -1,6 +1,7 @@
 //! What is configured now of the sources that a round is about: read outside of any transaction.
 
 use std::collections::HashMap;
+use std::sync::PoisonError;
 
 use runner_core::id::SourceName;
 use runner_core::policy::Policy;
@@ -67,9 +68,19 @@ impl Engine {
 
     /// A source as it is configured now; one that cannot be used now counts as not configured.
     fn known(&self, name: &SourceName) -> Option<(Policy, String)> {
-        self.catalogue().current(name).unwrap_or_else(|error| {
-            tracing::warn!(%error, "source `{name}` is not usable now");
-            None
-        })
+        let current = self.catalogue().current(name);
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match current {
+            Ok(current) => {
+                told.remove(name);
+                current
+            }
+            Err(error) => {
+                if told.insert(name.clone()) {
+                    tracing::warn!(%error, "source `{name}` is not usable now");
+                }
+                None
+            }
+        }
     }
 }

@@ -173,44 +173,44 @@ impl Engine {
         }
     }
 
-    /// Releases what nobody holds any more: leases whose time is over, and those whose holder is gone.
-    pub(super) async fn end_leases(&self) -> Result<Vec<InstanceName>> {
+    /// The leases that nobody holds any more, and why: their time is over, or their holder is gone.
+    pub(super) fn ended_leases(&self) -> Result<Vec<(InstanceRow, &'static str)>> {
         let now = self.now();
-        let (mut over, watched) = self
+        let (over, watched) = self
             .store()
             .read::<_, StoreError>(|tx| Ok((tx.expired(now)?, tx.watched()?)))?;
-        let mut why: Vec<&str> = vec!["expired"; over.len()];
+        let mut ended: Vec<(InstanceRow, &str)> =
+            over.into_iter().map(|row| (row, "expired")).collect();
         for row in watched {
-            if !over.iter().any(|other| other.id == row.id) && !self.holder_lives(&row) {
-                over.push(row);
-                why.push("holder-gone");
-            }
-        }
-        let mut ended = Vec::new();
-        for (row, why) in over.into_iter().zip(why) {
-            let noted = self
-                .store()
-                .write::<_, StoreError>(Durability::Process, |tx| {
-                    tx.count("leases_ended_total", why, 1.0)?;
-                    tx.note(&NewEvent {
-                        instance: Some(&row.name),
-                        source: Some(&row.source),
-                        ticket: row.ticket,
-                        ..NewEvent::new("lease", why, now)
-                    })
-                });
-            if let Err(error) = noted {
-                tracing::warn!(%error, "cannot note that the lease of `{}` ended", row.name);
-            }
-            let name = row.name.clone();
-            match self.release_rows(vec![row]).await {
-                Ok(_) => ended.push(name),
-                // Renewed or released in this moment by somebody else.
-                Err(error) if error.kind == FailureKind::NotLeased => {}
-                Err(error) => return Err(error),
+            if !ended.iter().any(|(other, _)| other.id == row.id) && !self.holder_lives(&row) {
+                ended.push((row, "holder-gone"));
             }
         }
         Ok(ended)
+    }
+
+    /// Releases what nobody holds any more.
+    pub(super) async fn end_lease(&self, row: InstanceRow, why: &'static str) -> Result<()> {
+        let now = self.now();
+        let noted = self
+            .store()
+            .write::<_, StoreError>(Durability::Process, |tx| {
+                tx.count("leases_ended_total", why, 1.0)?;
+                tx.note(&NewEvent {
+                    instance: Some(&row.name),
+                    source: Some(&row.source),
+                    ticket: row.ticket,
+                    ..NewEvent::new("lease", why, now)
+                })
+            });
+        if let Err(error) = noted {
+            tracing::warn!(%error, "cannot note that the lease of `{}` ended", row.name);
+        }
+        match self.release_rows(vec![row]).await {
+            // Or renewed or released in this moment by somebody else.
+            Err(error) if error.kind == FailureKind::NotLeased => Ok(()),
+            released => released.map(drop),
+        }
     }
 
     fn holder_lives(&self, row: &InstanceRow) -> bool {

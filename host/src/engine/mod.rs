@@ -18,6 +18,8 @@ mod handover;
 mod hooks;
 mod knowledge;
 mod lease;
+mod measures;
+mod news;
 mod orphans;
 mod outcome;
 mod provision;
@@ -37,10 +39,11 @@ mod wait;
 mod watchdog;
 mod why;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use runner_core::id::{InstanceName, Timestamp, Token};
+use runner_core::id::{InstanceName, SourceName, Timestamp, Token};
 
 pub use crate::store::{EventFilter, OperationFilter};
 pub use acquire::Acquired;
@@ -48,6 +51,8 @@ pub use attributes::attributes_of;
 pub use catalogue::{Catalogue, Listing};
 pub use copy::CopySummary;
 pub use error::{EngineError, FailureKind};
+pub use measures::{Measures, Waiting};
+pub use news::{News, Rung};
 pub use orphans::Orphan;
 pub use provision::chain;
 pub use release::Destination;
@@ -90,6 +95,8 @@ struct Parts {
     work: PathBuf,
     /// This program, for scripts.
     program: PathBuf,
+    /// The sources that were said to be unusable: once is enough.
+    told: Mutex<HashSet<SourceName>>,
 }
 
 impl Engine {
@@ -110,6 +117,7 @@ impl Engine {
             identity,
             work,
             program,
+            told: Mutex::default(),
         }))
     }
 

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 
 use runner_core::id::InstanceName;
 use runner_core::instance::{Event, State};
+use runner_core::plan::RowId;
+use tokio::task::JoinSet;
 
 use super::provision::chain;
-use super::{Engine, EngineError, Result, fault};
+use super::{Engine, EngineError, FailureKind, Result, fault};
 use crate::store::{Durability, InstanceRow, StoreError, WorkerId};
 
 /// What was found and done.
@@ -19,28 +21,79 @@ pub struct RepairReport {
     pub pending: Vec<(InstanceName, EngineError)>,
 }
 
+/// One thing to put right. They have nothing to do with each other: whose provider hangs holds up nobody else.
+pub(super) enum Chore {
+    /// A lease that is over, and why.
+    EndLease(InstanceRow, &'static str),
+    /// What nobody works on.
+    TakeOver(InstanceRow),
+}
+
+impl Chore {
+    /// The row that it is about.
+    pub(super) fn row(&self) -> RowId {
+        match self {
+            Self::EndLease(row, _) | Self::TakeOver(row) => row.id,
+        }
+    }
+}
+
 impl Engine {
     /// Finishes or cleans up what no living process is working on, and retries discards that are due.
     pub async fn repair(&self) -> Result<RepairReport> {
-        self.heed_the_clock()?;
-        self.end_leases().await?;
-        let unfinished = self.store().read(|tx| tx.unfinished())?;
-        let mut report = RepairReport::default();
-        if unfinished.is_empty() {
-            return Ok(report);
+        // What failed before may fail for as long as a provider is patient: that is work for who has the time.
+        let retries = self.server().is_none();
+        let mut tasks = JoinSet::new();
+        for chore in self.chores(retries)? {
+            let engine = self.clone();
+            tasks.spawn(async move {
+                let mut report = RepairReport::default();
+                let done = engine.attend(chore, &mut report).await;
+                done.map(|()| report)
+            });
         }
-        let mut alive = HashMap::new();
-        let now = self.now();
-        for row in unfinished {
-            let nobody = match &row.worker {
-                Some(worker) => !self.alive(worker, &mut alive),
-                None => row.retry_at.is_none_or(|at| at <= now),
-            };
-            if nobody {
-                self.take_over(row, &mut report).await;
-            }
+        let mut report = RepairReport::default();
+        while let Some(done) = tasks.join_next().await {
+            let done = done.map_err(|error| {
+                EngineError::new(FailureKind::Provider, "a call ended unexpectedly").because(error)
+            })??;
+            report.finished.extend(done.finished);
+            report.pending.extend(done.pending);
         }
         Ok(report)
+    }
+
+    /// What is to be put right now. `retries`: also what could not be destroyed before.
+    pub(super) fn chores(&self, retries: bool) -> Result<Vec<Chore>> {
+        self.heed_the_clock()?;
+        let mut chores: Vec<Chore> = self
+            .ended_leases()?
+            .into_iter()
+            .map(|(row, why)| Chore::EndLease(row, why))
+            .collect();
+        let mut alive = HashMap::new();
+        let now = self.now();
+        for row in self.store().read::<_, StoreError>(|tx| tx.unfinished())? {
+            let nobody = match &row.worker {
+                Some(worker) => !self.alive(worker, &mut alive),
+                None => retries && row.retry_at.is_none_or(|at| at <= now),
+            };
+            if nobody {
+                chores.push(Chore::TakeOver(row));
+            }
+        }
+        Ok(chores)
+    }
+
+    /// Does one of them.
+    pub(super) async fn attend(&self, chore: Chore, report: &mut RepairReport) -> Result<()> {
+        match chore {
+            Chore::EndLease(row, why) => self.end_lease(row, why).await,
+            Chore::TakeOver(row) => {
+                self.take_over(row, report).await;
+                Ok(())
+            }
+        }
     }
 
     /// Cleans up what this very process began and will not finish, after its futures were dropped.

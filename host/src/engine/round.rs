@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use runner_core::id::{SourceName, TicketId, Timestamp, Token};
 use runner_core::instance::Event;
-use runner_core::plan::{self, Accepts, Action, Because, FailedBy, Report};
+use runner_core::plan::{self, Accepts, Action, Because, FailedBy, Report, Why};
 use runner_core::requires::Requires;
 
 use super::knowledge::Knowledge;
@@ -226,7 +226,7 @@ impl Round<'_> {
             .first()
             .is_some_and(|(row, _)| row.id.0 % 256 == 0)
         {
-            tx.prune(self.now, None)?;
+            tx.prune(self.now, self.engine.catalogue().history())?;
         }
         Ok(self.work)
     }
@@ -352,6 +352,15 @@ impl Round<'_> {
             return Ok(());
         }
         let report = reports.iter().find(|report| report.ticket == ticket);
+        let strange = report.is_some_and(|report| {
+            let mut declines = report.declines.iter();
+            declines.any(|decline| decline.why == Why::Unconfigured)
+        });
+        if !own && strange && row.worker.is_some() {
+            // Its process may know a source that is not in the settings of this one, such as a project's.
+            self.work.wake.extend(row.worker.clone());
+            return Ok(());
+        }
         let text = reason(row, report, end);
         self.engine.note_failed(tx, ticket, &text, self.now)?;
         if own {
@@ -364,11 +373,15 @@ impl Round<'_> {
     }
 
     /// Who is to make it?
-    fn mine(&mut self, row: Option<&TicketRow>) -> bool {
+    fn mine(&mut self, source: usize, row: Option<&TicketRow>) -> bool {
         let Some(row) = row else {
             return self.scope.serve;
         };
-        let server = self.engine.server();
+        let source = &self.knowledge.sources[source];
+        let server = self
+            .engine
+            .server()
+            .filter(|_| self.engine.server_makes(&source.name, &source.shape));
         if Some(row.id) == self.work.own {
             if let Some(server) = server.filter(|_| !row.custom && !self.scope.serve) {
                 self.work.wake.push(server);
@@ -402,7 +415,7 @@ impl Round<'_> {
         count: u32,
         ticket: Option<&TicketRow>,
     ) -> Result<()> {
-        if !self.mine(ticket) {
+        if !self.mine(source, ticket) {
             return Ok(());
         }
         let source = &self.knowledge.sources[source].name;

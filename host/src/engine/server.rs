@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use runner_core::id::{SourceName, TicketId, Timestamp};
@@ -15,9 +16,36 @@ use crate::store::{Durability, InstanceRow, StoreError, TicketState, WorkerId};
 /// The longest sleep of somebody who waits: whoever should have rung may have died between its commit and the bell.
 const TICK: Duration = Duration::from_millis(500);
 
+/// The file in which the server says what it makes.
+const MAKES: &str = "serve.sources";
+
 /// The right to be the one server of a state directory.
 pub struct Serving {
     _lock: File,
+    /// What the server makes, a line for each source: its name and its shape.
+    makes: PathBuf,
+}
+
+impl Serving {
+    /// Tells the commands what they can leave to this process: sources as it knows them. From nothing, they do everything
+    /// themselves.
+    pub(super) fn announce(&self, sources: &[(SourceName, String)]) -> Result<()> {
+        let mut text = String::new();
+        for (source, shape) in sources {
+            text.push_str(&format!("{source} {shape}\n"));
+        }
+        let draft = self.makes.with_extension("draft");
+        let written = std::fs::write(&draft, text);
+        written
+            .and_then(|()| std::fs::rename(&draft, &self.makes))
+            .map_err(|error| {
+                EngineError::new(
+                    FailureKind::Io,
+                    format!("cannot write `{}`", self.makes.display()),
+                )
+                .because(error)
+            })
+    }
 }
 
 impl Engine {
@@ -59,10 +87,22 @@ impl Engine {
             }
             Err(error) => return Err(failed(error.into())),
         }
+        let serving = Serving {
+            makes: self.store().directory().join(MAKES),
+            _lock: file.try_clone().map_err(failed)?,
+        };
+        serving.announce(&[])?;
         file.set_len(0).map_err(failed)?;
         let text = format!("{}\n{}\n", self.worker()?.id(), self.owner_json());
         file.write_all(text.as_bytes()).map_err(failed)?;
-        Ok(Serving { _lock: file })
+        Ok(serving)
+    }
+
+    /// Who serves this state, for people.
+    pub fn served_by(&self) -> Option<Owner> {
+        self.server()?;
+        let text = std::fs::read_to_string(self.store().directory().join("serve")).ok()?;
+        serde_json::from_str(text.lines().nth(1)?).ok()
     }
 
     /// The process that serves this state, when it is not this one.
@@ -76,6 +116,23 @@ impl Engine {
     /// A `runner serve` works on this state: it makes what tickets wait for.
     pub fn is_served(&self) -> bool {
         self.server().is_some()
+    }
+
+    /// Tells the commands what this process makes.
+    pub(super) fn announce(&self, serving: &Serving, sources: &[SourceName]) -> Result<()> {
+        let known = sources.iter().filter_map(|source| {
+            let (_, shape) = self.catalogue().current(source).ok()??;
+            Some((source.clone(), shape))
+        });
+        serving.announce(&known.collect::<Vec<_>>())
+    }
+
+    /// Whether the server, if there is one, makes instances of this source as it is known here. It may have been started
+    /// where other settings are in force, or be about to end.
+    pub(super) fn server_makes(&self, source: &SourceName, shape: &str) -> bool {
+        let line = format!("{source} {shape}");
+        std::fs::read_to_string(self.store().directory().join(MAKES))
+            .is_ok_and(|text| text.lines().any(|one| one == line))
     }
 
     /// There is news for the server, if there is one.

@@ -1,6 +1,6 @@
 //! What there is: read by index, without touching a provider.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runner_core::id::{InstanceName, SourceName};
 use runner_core::plan::Counts;
@@ -16,6 +16,22 @@ impl Engine {
     /// One entry per source and pool: all that are configured and all that have instances, or just these names. Names
     /// that nothing knows are left out. `detail` also reads the instances themselves.
     pub fn status(&self, names: &[SourceName], detail: bool) -> Result<Vec<SourceStatus>> {
+        self.gather(
+            names,
+            if detail {
+                Depth::Instances
+            } else {
+                Depth::States
+            },
+        )
+    }
+
+    /// The same without the instances, but with every number.
+    pub fn numbers(&self, names: &[SourceName]) -> Result<Vec<SourceStatus>> {
+        self.gather(names, Depth::Numbers)
+    }
+
+    fn gather(&self, names: &[SourceName], depth: Depth) -> Result<Vec<SourceStatus>> {
         let mut listings: BTreeMap<SourceName, Listing> = self
             .catalogue()
             .listings()?
@@ -48,7 +64,7 @@ impl Engine {
             listings
                 .values()
                 .filter(|listing| wanted(&listing.name))
-                .map(|listing| source_status(tx, listing, detail))
+                .map(|listing| source_status(tx, listing, depth))
                 .collect()
         })
     }
@@ -82,7 +98,17 @@ impl Engine {
     }
 }
 
-fn source_status(tx: &Tx<'_>, listing: &Listing, detail: bool) -> Result<SourceStatus> {
+/// How much is read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Depth {
+    /// How many are in which state.
+    States,
+    /// Also what takes a look at each.
+    Numbers,
+    Instances,
+}
+
+fn source_status(tx: &Tx<'_>, listing: &Listing, depth: Depth) -> Result<SourceStatus> {
     let members: Vec<&SourceName> = match &listing.children {
         None => vec![&listing.name],
         Some(children) => children.iter().collect(),
@@ -100,6 +126,7 @@ fn source_status(tx: &Tx<'_>, listing: &Listing, detail: bool) -> Result<SourceS
         maximum: listing.policy.maximum,
         instances: Vec::new(),
     };
+    let mut waiting = BTreeSet::new();
     for member in members {
         let counts = tx.counts(member)?;
         status.cached += counts.ready;
@@ -111,18 +138,20 @@ fn source_status(tx: &Tx<'_>, listing: &Listing, detail: bool) -> Result<SourceS
         status.counts.releasing += counts.releasing;
         status.counts.broken += counts.broken;
         status.counts.discarding += counts.discarding;
-        if detail {
+        if depth >= Depth::Numbers {
             let (shelved, suspect) = tx.asides(member)?;
             status.shelved += shelved;
             status.suspect += suspect;
-            status.waiting += tx.waiting_for(member)?.len() as u32;
+            let tickets = tx.waiting_for(member)?;
+            waiting.extend(tickets.into_iter().map(|(ticket, _)| ticket));
         }
-        if detail && listing.children.is_none() {
+        if depth == Depth::Instances && listing.children.is_none() {
             for row in tx.live_instances(Some(member))? {
                 status.instances.push(instance_status(tx, row)?);
             }
         }
     }
+    status.waiting = waiting.len() as u32;
     Ok(status)
 }
 

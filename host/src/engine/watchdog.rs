@@ -290,15 +290,27 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives instances that never had one a time for their check.
+    /// Gives instances that never had one a time for their check, and an earlier one where the period became shorter.
     pub(super) fn schedule_checks(&self, sources: &[runner_core::id::SourceName]) -> Result<()> {
         let now = self.now();
         for source in sources {
+            let current = match self.catalogue().current(source) {
+                Ok(Some((policy, _))) => Some(policy),
+                _ => None,
+            };
+            if let Some(period) = current.and_then(|policy| policy.checks.period) {
+                let latest = Millis(period.0.saturating_add(period.0 / 10)).after(now);
+                self.store()
+                    .write::<_, StoreError>(Durability::Process, |tx| {
+                        tx.hasten_checks(source, latest)
+                    })?;
+            }
             let rows = self
                 .store()
                 .read::<_, StoreError>(|tx| tx.unscheduled(source))?;
             for mut row in rows {
-                let definition = self.definition(&row)?;
+                let mut definition = self.definition(&row)?;
+                definition.policy = current.unwrap_or(definition.policy);
                 row.check_due_at = first_check(&definition, &row.token, now);
                 if row.check_due_at.is_none() {
                     continue;

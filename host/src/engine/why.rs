@@ -176,9 +176,14 @@ impl Engine {
         explained.answer = if missing == 0 {
             format!("ticket {id} waits while what it wants is being made")
         } else {
+            let place = match report.ahead {
+                0 => "first in the queue".to_owned(),
+                1 => "behind one other ticket".to_owned(),
+                ahead => format!("behind {ahead} other tickets"),
+            };
             format!(
-                "ticket {id} waits for {missing} of {}, behind {} other tickets",
-                report.wanted, report.ahead
+                "ticket {id} waits for {missing} of {}, {place}",
+                report.wanted
             )
         };
         for decline in &report.declines {

@@ -4,9 +4,12 @@
 //! from a plugin or an instance passes through `escape` on its way, always.
 
 pub mod escape;
+pub mod events;
+pub mod fleet;
 pub mod instances;
 pub mod json;
 pub mod leases;
+pub mod metrics;
 pub mod operations;
 pub mod plugins;
 pub mod settings;
@@ -15,3 +18,5 @@ pub mod status;
 pub mod table;
 pub mod tickets;
 pub mod time;
+pub mod top;
+pub mod why;

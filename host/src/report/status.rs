@@ -7,7 +7,7 @@ use runner_core::policy::Limit;
 use serde_json::{Value, json};
 
 use super::table::Table;
-use super::{escape, instances, time};
+use super::{escape, fleet, instances, time};
 use crate::engine::{InstanceStatus, Owner, SourceStatus};
 use crate::provider::{Access, Facts};
 
@@ -114,7 +114,7 @@ fn as_crcache(limit: Limit) -> String {
     }
 }
 
-fn sorted(sources: &[SourceStatus]) -> Vec<&SourceStatus> {
+pub(super) fn sorted(sources: &[SourceStatus]) -> Vec<&SourceStatus> {
     let mut sources: Vec<&SourceStatus> = sources.iter().collect();
     sources.sort_by(|one, two| one.source.cmp(&two.source));
     sources
@@ -157,7 +157,7 @@ pub(super) fn limit_json(limit: Limit) -> Value {
 }
 
 fn source_json(source: &SourceStatus) -> Value {
-    json!({
+    let mut value = json!({
         "source": source.source.as_str(),
         "pool": source.pool.as_ref().map(|children| {
             children.iter().map(|child| child.as_str()).collect::<Vec<_>>()
@@ -167,8 +167,13 @@ fn source_json(source: &SourceStatus) -> Value {
         "other": source.other,
         "max": limit_json(source.maximum),
         "available": limit_json(available(source)),
-        "instances": by_number(source).into_iter().map(instance_json).collect::<Vec<_>>(),
-    })
+    });
+    for (name, number) in fleet::numbers(source) {
+        value[name] = number.into();
+    }
+    let instances = by_number(source).into_iter().map(instance_json);
+    value["instances"] = instances.collect();
+    value
 }
 
 fn instance_json(instance: &InstanceStatus) -> Value {

@@ -402,15 +402,27 @@ impl Tx<'_> {
         )
     }
 
-    /// Idle and leased instances whose check is due, the longest due first.
+    /// Idle and leased instances whose check is due, the longest due first; of each source at most so many.
     pub fn due_checks(&self, now: Timestamp, most: u32) -> Result<Vec<InstanceRow>> {
         self.rows(
             &format!(
-                "SELECT {COLUMNS} FROM instances WHERE state IN ('ready', 'leased') AND check_due_at IS NOT NULL \
-                 AND check_due_at <= ?1 ORDER BY check_due_at LIMIT ?2"
+                "SELECT {COLUMNS} FROM (SELECT *, row_number() OVER (PARTITION BY source ORDER BY check_due_at) AS turn \
+                 FROM instances WHERE state IN ('ready', 'leased') AND check_due_at IS NOT NULL \
+                 AND check_due_at <= ?1) WHERE turn <= ?2 ORDER BY check_due_at"
             ),
             (now.0, most),
         )
+    }
+
+    /// The period of a source's checks became shorter: none is later than this.
+    pub fn hasten_checks(&self, source: &SourceName, latest: Timestamp) -> Result<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE instances SET check_due_at = ?2 WHERE source = ?1 AND state IN ('ready', 'leased') \
+                 AND check_due_at > ?2",
+            )?
+            .execute((source.as_str(), latest.0))?;
+        Ok(())
     }
 
     /// When the next lease ends or the next check is due.

@@ -5,15 +5,16 @@ use runner_core::policy::Millis;
 
 use super::{Result, Tx};
 
-/// History is kept for 30 days, in milliseconds.
-const KEEP: i64 = 30 * 24 * 60 * 60 * 1000;
 /// Rows per call: pruning must not make anybody wait.
 const BATCH: u32 = 500;
 
 impl Tx<'_> {
-    /// Removes some of what is older than the history that is kept.
+    /// Removes some of what is older than the history that is kept; none: it is kept for ever.
     pub fn prune(&self, now: Timestamp, keep: Option<Millis>) -> Result<()> {
-        let before = now.0 - keep.map_or(KEEP, |keep| keep.0 as i64);
+        let Some(keep) = keep else { return Ok(()) };
+        let before = now
+            .0
+            .saturating_sub(i64::try_from(keep.0).unwrap_or(i64::MAX));
         self.connection
             .prepare_cached(
                 "DELETE FROM instances WHERE id IN \

@@ -10,6 +10,8 @@
 mod pty;
 mod pump;
 mod raw;
+mod screen;
 pub mod signals;
 
 pub use pump::Terminal;
+pub use screen::{Screen, Wish};

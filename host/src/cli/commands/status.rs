@@ -9,12 +9,15 @@ use crate::cli::context::Context;
 use crate::cli::error::Outcome;
 use crate::cli::exit_code;
 use crate::clock::{Clock as _, SystemClock};
-use crate::report::status as report;
+use crate::report::{fleet, status as report};
 
 /// Show how many instances are idle and in use, per source
 ///
 /// `cached` counts the idle instances, `in-use` the leased ones, `max` is the limit (0: none). With `-v` a second table names the leased
 /// instances; with `-vv` it names everything that exists, with state and holder.
+///
+/// With `--json` all of it is printed, together with the tickets that wait and why, what was found at backends and is in no
+/// book (`orphans`), and who serves.
 ///
 /// Without arguments it shows every configured source and every source that still has instances.
 #[derive(Debug, Args)]
@@ -22,12 +25,20 @@ use crate::report::status as report;
 Examples:
   runner status
   runner status -v web
+  runner status --wide
   runner status web --query available    one number, for scripts
   runner status --json")]
 pub(crate) struct Status {
     /// Only these sources; names that do not exist are ignored
     #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
+
+    /// Every number: what is starting, ready, leased, checking, shelved, broken, discarding, and who waits
+    ///
+    /// `checking` counts the idle and leased instances whose last check failed: they are asked again, and the idle ones are not
+    /// handed out before they answer well. `shelved` counts the idle ones on shelves, `waiting` the tickets.
+    #[arg(short, long)]
+    pub wide: bool,
 
     /// Print one number, the sum over the sources; `available` is `unlimited` where there is no limit
     #[arg(long, value_enum)]
@@ -71,7 +82,12 @@ pub(crate) fn run(args: &Status, context: &Context) -> Outcome {
     let sources = if names.is_empty() && !args.sources.is_empty() {
         Vec::new()
     } else {
-        context.engine()?.status(&names, detail)?
+        let engine = context.engine()?;
+        if args.wide && !detail {
+            engine.numbers(&names)?
+        } else {
+            engine.status(&names, detail)?
+        }
     };
     if let Some(query) = args.query {
         let value = report::query(&sources, query.into());
@@ -86,10 +102,21 @@ pub(crate) fn run(args: &Status, context: &Context) -> Outcome {
         return Ok(exit_code::OK);
     }
     if console.json {
-        console.print_json(&report::as_json(&sources))?;
+        let engine = context.engine()?;
+        let mut value = report::as_json(&sources);
+        let waiting = engine.queue()?;
+        value["waiting"] = waiting.iter().map(fleet::waiting_json).collect();
+        let orphans = engine.orphans()?;
+        value["orphans"] = orphans.iter().map(fleet::orphan_json).collect();
+        value["served-by"] = fleet::server_json(engine.served_by().as_ref());
+        console.print_json(&value)?;
         return Ok(exit_code::OK);
     }
-    let mut text = report::sources(&sources);
+    let mut text = if args.wide {
+        fleet::wide(&sources)
+    } else {
+        report::sources(&sources)
+    };
     match context.verbose {
         0 => {}
         1 => {
