@@ -24,6 +24,10 @@ pub(super) struct WantArgs {
     pub tags: Vec<String>,
 
     /// Take only what meets this, such as `cpus >= 4` or `arch = x86_64` (may be repeated: it must meet all)
+    ///
+    /// Compared with `=`, `!=`, `<`, `<=`, `>`, `>=`, `is`, `not`, `in` and `not_in`: the facts `arch`, `cpus`, `memory`, `os`,
+    /// `hostname` and `address`, an instance's attributes, and `tags` (`gpu in tags`). Facts are measured when an instance is made
+    /// for such a request; what was made for another one has none, and is not taken.
     #[arg(long, value_name = "TEXT", value_parser = values::requires)]
     pub requires: Vec<Requires>,
 

@@ -3,8 +3,7 @@
 use std::io::Read as _;
 
 use clap::Args;
-use runner_core::id::InstanceName;
-use runner_core::id::TicketId;
+use runner_core::id::{InstanceName, TicketId};
 use serde_json::{Value, json};
 
 use crate::cli::console::Console;
@@ -137,11 +136,15 @@ async fn hold(
 ) -> Outcome {
     close_output();
     let mut ended = end_of_input();
+    let mut signalled = false;
     loop {
         let lost = tokio::select! {
             lost = engine.keep(&mut held) => lost?,
             _ = &mut ended => break,
-            _ = signals.next() => break,
+            _ = signals.next() => {
+                signalled = true;
+                break;
+            }
         };
         let told = format!("the lease of `{}` has ended", lost.name);
         if held.is_empty() {
@@ -150,27 +153,45 @@ async fn hold(
         }
         console.warning(&told);
     }
-    let names = names(&held, true);
-    let released = tokio::select! {
-        released = engine.release(&names, &Destination::Usual) => released,
-        // Who does not want to wait for the end leaves it to the next command.
-        second = signals.next() => {
-            signals::die_of(second.number);
-            return Err(signals::interrupted(second));
+    let releasing = give_back(engine, &held, console);
+    tokio::pin!(releasing);
+    loop {
+        tokio::select! {
+            released = &mut releasing => return released.map(|()| exit_code::OK),
+            arrived = signals.next() => {
+                if signalled {
+                    // Who does not want to wait for the end leaves it to the next command.
+                    signals::die_of(arrived.number);
+                    return Err(signals::interrupted(arrived));
+                }
+                // Ctrl-C ends whoever feeds our standard input, too: that is one end, told twice.
+                signalled = true;
+            }
         }
-    };
-    let released = match released {
+    }
+}
+
+async fn give_back(
+    engine: &Engine,
+    held: &[HeldInstance],
+    console: &Console,
+) -> Result<(), Failure> {
+    let names = names(held, true);
+    let released = match engine.release(&names, &Destination::Usual).await {
         // In this moment somebody ended one of them: the others are released one by one.
-        Err(error) if error.kind == FailureKind::NotLeased => one_by_one(engine, &names).await?,
+        Err(error) if error.kind == FailureKind::NotLeased => {
+            one_by_one(engine, &names, console).await?
+        }
         released => released?,
     };
     super::release::tell(released, console);
-    Ok(exit_code::OK)
+    Ok(())
 }
 
 async fn one_by_one(
     engine: &Engine,
     names: &[InstanceName],
+    console: &Console,
 ) -> Result<Vec<crate::engine::Released>, EngineError> {
     let mut ended = Vec::new();
     for name in names {
@@ -179,7 +200,9 @@ async fn one_by_one(
             .await
         {
             Ok(released) => ended.extend(released),
-            Err(error) if error.kind == FailureKind::NotLeased => {}
+            Err(error) if error.kind == FailureKind::NotLeased => {
+                console.warning(&error.message);
+            }
             Err(error) => return Err(error),
         }
     }
