@@ -22,7 +22,7 @@ pub(crate) enum What {
     /// The points at which `RUNNER_FAULT=NAME` kills the process, one per line
     FaultPoints,
     /// What a source's provider says exists, one token per line
-    Inventory(DrawArgs),
+    Inventory(Box<DrawArgs>),
 }
 
 /// Shows it.
@@ -34,7 +34,7 @@ pub(crate) fn run(args: Debug, context: &Context) -> Outcome {
                 .print(&format!("{}\n", fault::POINTS.join("\n")))?;
         }
         What::Inventory(args) => {
-            let drawn = context.draw(args)?;
+            let drawn = context.draw(*args)?;
             for listed in context.block_on(context.app.inventory(&drawn.draw))? {
                 context.console.print(&format!("{}\n", listed.token))?;
             }
