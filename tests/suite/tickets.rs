@@ -376,3 +376,56 @@ fn a_process_that_waits_and_dies_holds_up_nobody() {
     let next = env.runner(["acquire", "-s", "box", "--wait"]).run().ok();
     assert_eq!(next.out().trim(), first);
 }
+
+/// `runner serve`, once it serves.
+fn serve(env: &TestEnv) -> std::process::Child {
+    let mut child = started(env, &["serve", "-q"]);
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    assert!(line.starts_with("serving"), "{line}");
+    child
+}
+
+#[test]
+fn where_somebody_serves_nobody_needs_to_wait() {
+    let env = TestEnv::new();
+    let fake = Fake::source(&env, "box", "maximum = 2\n");
+    let mut server = serve(&env);
+    let opened = env.runner(["ticket", "open", "-s", "box", "2"]).run().ok();
+    assert_eq!(opened.err(), "");
+    let ticket = opened.out().trim();
+    while env.runner(["ticket", "check", ticket]).run().code == Some(4) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let ids = held(&env, ticket);
+    assert_eq!(ids.len(), 2);
+    env.runner(["run", &ids[1], "true"]).run().ok();
+    // One that waits is woken, and what nobody renews is taken back without any command.
+    let behind = open(&env, &["-s", "box", "--ttl", "1s"]);
+    let waiting = started(&env, &["ticket", "wait", &behind]);
+    env.runner(["ticket", "close", ticket]).run().ok();
+    let (id, _) = ended(waiting, 0);
+    assert!(id.starts_with("box-"), "{id}");
+    while !fake.live().is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    // So is what belonged to a process that is gone.
+    let mut holder = env
+        .runner(["acquire", "-s", "box", "--hold"])
+        .into_command()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = holder.stdout.take().unwrap();
+    std::io::copy(&mut out, &mut std::io::sink()).unwrap();
+    assert_eq!(fake.live().len(), 1);
+    kill(holder.id(), rustix::process::Signal::KILL);
+    holder.wait().unwrap();
+    while !fake.live().is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    kill(server.id(), rustix::process::Signal::TERM);
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+}

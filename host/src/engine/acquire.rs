@@ -329,7 +329,13 @@ impl Attempt<'_> {
             FailureKind::Exhausted,
             format!("{asked} {verb} give {wanted} now: {}", reasons.join("; ")),
         );
-        error.hint = Some(if report.never {
+        let unmet = |why: &Why| matches!(why, Why::RuledOut(_) | Why::Failed(_));
+        let unfit = !self.ask.requires.is_empty()
+            && !report.declines.is_empty()
+            && report.declines.iter().all(|decline| unmet(&decline.why));
+        error.hint = Some(if unfit && report.pool_maximum.is_none() {
+            "waiting does not help: require less (`--requires`), or ask another source".into()
+        } else if report.never {
             "it never can: ask for fewer, or raise `maximum` in the source's configuration".into()
         } else {
             "`--wait` waits for one; `runner status -v` shows who holds them; `maximum` is set in the source's \
