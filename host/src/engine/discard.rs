@@ -6,6 +6,7 @@ use runner_core::id::{InstanceName, Timestamp};
 use runner_core::instance::{Event, State};
 
 use super::provision::chain;
+use super::release::close_if_empty;
 use super::{
     Engine, EngineError, FailureKind, Reference, ReleaseEnd, Released, Result, fault,
     parse_definition,
@@ -88,11 +89,12 @@ impl Engine {
             .hint("wait for it, or end it and try again"));
         }
         let now = self.now();
-        self.store()
+        let watchers = self
+            .store()
             .write::<_, StoreError>(Durability::Full, |tx| {
                 row.worker = Some(worker);
                 row.lease = None;
-                row.ticket = None;
+                let ticket = row.ticket.take();
                 if matches!(
                     row.state,
                     State::Allocating | State::Provisioning | State::Leased
@@ -104,8 +106,14 @@ impl Engine {
                 } else {
                     tx.save(&mut row, None, now)?;
                 }
-                Ok(())
+                match ticket {
+                    Some(ticket) => close_if_empty(tx, ticket, now),
+                    None => Ok(Vec::new()),
+                }
             })?;
+        for watcher in watchers {
+            self.store().workers().wake(&watcher);
+        }
         Ok(row)
     }
 

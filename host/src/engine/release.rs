@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use runner_core::id::{InstanceName, ShelfId, SourceName};
+use runner_core::id::{InstanceName, ShelfId, SourceName, TicketId, Timestamp};
 use runner_core::instance::{Event, State};
 use runner_core::plan::{self, Verdict};
 use runner_core::policy::Policy;
@@ -38,6 +38,28 @@ pub(super) struct Manner {
 }
 
 type Policies = HashMap<SourceName, Option<(Policy, String)>>;
+
+/// A ticket that was served and holds nothing any more is over. Answers who is to be told.
+pub(super) fn close_if_empty(
+    tx: &Tx<'_>,
+    ticket: TicketId,
+    now: Timestamp,
+) -> std::result::Result<Vec<WorkerId>, StoreError> {
+    let served = tx
+        .ticket(ticket)?
+        .is_some_and(|row| row.state == TicketState::Served);
+    // What could not be made for it may still be on its way out.
+    let mut held = tx.of_ticket(ticket)?.into_iter();
+    if !served || held.any(|row| row.state == State::Leased) {
+        return Ok(Vec::new());
+    }
+    tx.end_ticket(ticket, TicketState::Closed, None, now)?;
+    tx.note(&NewEvent {
+        ticket: Some(ticket),
+        ..NewEvent::new("ticket", "closed", now)
+    })?;
+    tx.ticket_watchers(ticket)
+}
 
 impl Engine {
     /// Ends the leases of these instances. All names are known, or nothing is touched. Those that are not leased are
@@ -107,17 +129,8 @@ impl Engine {
                     row.first_leased_at = None;
                 }
                 tx.save(&mut row, Some(Event::Released), now)?;
-                if let Some(ticket) = ticket
-                    && let Some(status) = tx.ticket(ticket)?
-                    && status.state == TicketState::Served
-                    && tx.of_ticket(ticket)?.is_empty()
-                {
-                    tx.end_ticket(ticket, TicketState::Closed, None, now)?;
-                    rung.extend(tx.ticket_watchers(ticket)?);
-                    tx.note(&NewEvent {
-                        ticket: Some(ticket),
-                        ..NewEvent::new("ticket", "closed", now)
-                    })?;
+                if let Some(ticket) = ticket {
+                    rung.extend(close_if_empty(tx, ticket, now)?);
                 }
                 let operation = self.begin(tx, "release", &row, None)?;
                 let cleans = self.cleans(&definition, &row);
