@@ -5,12 +5,13 @@
 //! holds up nothing but itself.
 
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use runner_core::id::{SourceName, TicketId, Timestamp};
 use runner_core::plan::RowId;
 use runner_core::policy::Millis;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::provision::chain;
 use super::repair::RepairReport;
