@@ -128,3 +128,8 @@ if [ "$profile" = release ]; then
     echo "== calls in one process (aims: whole operation 100 us)"
     (cd "$OLDPWD" && cargo bench --quiet -p runner-tests --bench calls)
 fi
+
+if [ "$profile" = release ]; then
+    echo "== 100,000 leases in virtual time, with failures, lost replies and kills (aim: no problem)"
+    (cd "$OLDPWD" && cargo bench --quiet -p runner-sim --bench leases)
+fi
