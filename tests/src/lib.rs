@@ -9,6 +9,7 @@ pub mod files;
 pub mod guests;
 pub mod pty;
 pub mod redact;
+pub mod serve;
 pub mod skip;
 
 pub use command::{Outcome, Runner};

@@ -20,4 +20,5 @@ mod smoke;
 mod testr;
 mod tickets;
 mod tidy;
+mod watchdog;
 mod words;

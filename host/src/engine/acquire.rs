@@ -144,6 +144,9 @@ impl Attempt<'_> {
                 fault::point("acquire:ticket-opened");
             }
             let progress = Progress::of(&work);
+            // Served by one round, as with idle instances: there is nothing to read again.
+            let whole = work.served && work.own_rows.len() as u32 == self.ask.count;
+            let at_once = whole.then(|| work.own_rows.clone());
             let failures = engine.carry_out(work).await;
             for (ticket, error) in failures {
                 if ticket == self.ticket && ticket.is_some() {
@@ -161,7 +164,11 @@ impl Attempt<'_> {
                 }
                 return Err(self.not_served(end, progress.report));
             }
-            if let Some(rows) = self.state()? {
+            let held = match at_once {
+                Some(rows) => Some(rows),
+                None => self.state()?,
+            };
+            if let Some(rows) = held {
                 match self.accept(rows).await? {
                     Some(rows) => return Ok(rows),
                     None => continue,

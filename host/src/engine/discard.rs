@@ -7,10 +7,7 @@ use runner_core::instance::{Event, State};
 
 use super::provision::chain;
 use super::release::close_if_empty;
-use super::{
-    Engine, EngineError, FailureKind, Reference, ReleaseEnd, Released, Result, fault,
-    parse_definition,
-};
+use super::{Engine, EngineError, FailureKind, Reference, ReleaseEnd, Released, Result, fault};
 use crate::provider::{Doomed, ErrorKind, HookPoint, Provider};
 use crate::store::{Durability, InstanceRow, StoreError};
 use crate::workdir;
@@ -160,7 +157,7 @@ impl Engine {
     }
 
     async fn destroy(&self, row: &InstanceRow) -> Result<()> {
-        let definition = parse_definition(&self.store().read(|tx| tx.definition(row.definition))?)?;
+        let definition = self.definition(row)?;
         // Only what was told that it exists is told that it goes; and only once, not at each repeated discard.
         if row.handle.is_some() && row.attempts == 0 {
             self.tell(HookPoint::Discard, &definition, row).await?;

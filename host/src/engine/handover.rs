@@ -21,7 +21,7 @@ impl Engine {
     ) -> Result<InstanceRow> {
         let now = self.now();
         let idle = row.uses > 0 || row.ticket.is_none();
-        let definition = super::parse_definition(&tx.definition(row.definition)?)?;
+        let definition = self.definition_in(tx, &row)?;
         let ttl = ticket.lease_ttl.or(definition.policy.lease_ttl);
         let detached = ticket.worker.is_none();
         let confirmed = detached && !self.has(HookPoint::Acquire, &definition);

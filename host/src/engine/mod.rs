@@ -39,9 +39,9 @@ mod wait;
 mod watchdog;
 mod why;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runner_core::id::{InstanceName, SourceName, Timestamp, Token};
 
@@ -97,6 +97,7 @@ struct Parts {
     program: PathBuf,
     /// The sources that were said to be unusable: once is enough.
     told: Mutex<HashSet<SourceName>>,
+    definitions: Mutex<HashMap<i64, Arc<Definition>>>,
 }
 
 impl Engine {
@@ -118,6 +119,7 @@ impl Engine {
             work,
             program,
             told: Mutex::default(),
+            definitions: Mutex::default(),
         }))
     }
 
@@ -156,9 +158,31 @@ impl Engine {
             .ok_or_else(|| EngineError::unknown_instance(name))
     }
 
-    fn definition(&self, row: &InstanceRow) -> Result<Definition> {
-        let stored = self.store().read(|tx| tx.definition(row.definition))?;
-        parse_definition(&stored)
+    /// What a row was made by.
+    fn definition(&self, row: &InstanceRow) -> Result<Arc<Definition>> {
+        if let Some(known) = self.known_definitions().get(&row.definition) {
+            return Ok(Arc::clone(known));
+        }
+        self.store().read(|tx| self.definition_in(tx, row))
+    }
+
+    /// The same inside of a transaction.
+    fn definition_in(&self, tx: &Tx<'_>, row: &InstanceRow) -> Result<Arc<Definition>> {
+        if let Some(known) = self.known_definitions().get(&row.definition) {
+            return Ok(Arc::clone(known));
+        }
+        let definition = Arc::new(parse_definition(&tx.definition(row.definition)?)?);
+        self.known_definitions()
+            .insert(row.definition, Arc::clone(&definition));
+        Ok(definition)
+    }
+
+    /// What stands behind a key never changes, so it is read once.
+    fn known_definitions(&self) -> MutexGuard<'_, HashMap<i64, Arc<Definition>>> {
+        self.0
+            .definitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What drives a live instance, and the instance as it wants to see it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use runner_core::id::{Timestamp, Token};
 use runner_core::instance::{Event, State};
 
-use super::{Definition, Engine, EngineError, FailureKind, Result, fault, parse_definition};
+use super::{Definition, Engine, EngineError, FailureKind, Result, fault};
 use runner_core::policy::Millis;
 
 use crate::provider::{Allocated, HookPoint, Provider, Request};
@@ -48,8 +48,8 @@ impl Engine {
     }
 
     /// What is needed before the provider is asked for anything.
-    fn prepare(&self, row: &InstanceRow) -> Result<(Definition, Arc<dyn Provider>)> {
-        let definition = parse_definition(&self.store().read(|tx| tx.definition(row.definition))?)?;
+    fn prepare(&self, row: &InstanceRow) -> Result<(Arc<Definition>, Arc<dyn Provider>)> {
+        let definition = self.definition(row)?;
         let provider = self.catalogue().provider(&definition)?;
         if let Some(path) = &row.workdir {
             DirBuilder::new()

@@ -1,6 +1,7 @@
 //! `release`: the lease ends first; then the host decides what becomes of the instance.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use runner_core::id::{InstanceName, ShelfId, SourceName, TicketId, Timestamp};
 use runner_core::instance::{Event, State};
@@ -9,7 +10,6 @@ use runner_core::policy::Policy;
 
 use super::{
     Definition, Engine, EngineError, FailureKind, Reference, ReleaseEnd, Released, Result, fault,
-    parse_definition,
 };
 use crate::provider::{ErrorKind, HookPoint};
 use crate::store::{Durability, InstanceRow, NewEvent, StoreError, TicketState, Tx, WorkerId};
@@ -119,7 +119,7 @@ impl Engine {
         let decided = self.store().write(Durability::Full, |tx| {
             let mut decided = Vec::new();
             for mut row in rows {
-                let definition = parse_definition(&tx.definition(row.definition)?)?;
+                let definition = self.definition_in(tx, &row)?;
                 let ticket = row.ticket.take();
                 row.worker = Some(worker.clone());
                 row.lease = None;
@@ -256,7 +256,7 @@ impl Engine {
     async fn finish_release(
         &self,
         mut row: InstanceRow,
-        definition: Definition,
+        definition: Arc<Definition>,
         verdict: Option<Verdict>,
         manner: Manner,
     ) -> Result<ReleaseEnd> {

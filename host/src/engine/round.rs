@@ -53,6 +53,8 @@ pub(super) struct Work {
     /// What waiting tickets hold and cannot complete.
     pub(super) given_back: Vec<TicketId>,
     pub(super) own: Option<TicketId>,
+    /// What this round handed to the own ticket.
+    pub(super) own_rows: Vec<InstanceRow>,
     /// The own ticket has all it wants.
     pub(super) served: bool,
     /// The own ticket will not be served.
@@ -285,7 +287,9 @@ impl Round<'_> {
                 for id in instances {
                     let one = tx.instance_by_id(id)?;
                     let one = self.engine.hand_over(tx, one, row, self.worker)?;
-                    if row.worker.is_none() && one.worker.is_some() {
+                    if Some(ticket) == self.work.own {
+                        self.work.own_rows.push(one);
+                    } else if row.worker.is_none() && one.worker.is_some() {
                         // Its hooks must pass first; whoever calls them says that the ticket is served.
                         whole = false;
                         self.work.handed.push(one);

@@ -309,7 +309,7 @@ impl Engine {
                 .store()
                 .read::<_, StoreError>(|tx| tx.unscheduled(source))?;
             for mut row in rows {
-                let mut definition = self.definition(&row)?;
+                let mut definition = Definition::clone(&*self.definition(&row)?);
                 definition.policy = current.unwrap_or(definition.policy);
                 row.check_due_at = first_check(&definition, &row.token, now);
                 if row.check_due_at.is_none() {

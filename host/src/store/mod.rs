@@ -26,6 +26,7 @@ mod workers;
 mod world;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -59,6 +60,8 @@ pub enum Durability {
 /// The state database and what lies beside it.
 pub struct Store {
     connection: Mutex<Connection>,
+    /// What the connection was told last; 0: nothing yet.
+    synchronous: AtomicU8,
     directory: PathBuf,
     workers: Workers,
 }
@@ -70,6 +73,7 @@ impl Store {
         let workers = Workers::new(directory.join("workers"));
         Ok(Self {
             connection: Mutex::new(connection),
+            synchronous: AtomicU8::new(0),
             directory: directory.to_owned(),
             workers,
         })
@@ -93,13 +97,7 @@ impl Store {
     ) -> std::result::Result<T, E> {
         let mut connection = self.connection();
         let turn = lock::Turn::wait(&self.directory)?;
-        let synchronous = match durability {
-            Durability::Full => "FULL",
-            Durability::Process => "NORMAL",
-        };
-        connection
-            .pragma_update(None, "synchronous", synchronous)
-            .map_err(StoreError::from)?;
+        self.synchronise(&connection, durability)?;
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(StoreError::from)?;
@@ -124,6 +122,18 @@ impl Store {
         work(&Tx {
             connection: &transaction,
         })
+    }
+
+    /// Sets how far commits must come, where that is not what the last one had.
+    fn synchronise(&self, connection: &Connection, durability: Durability) -> Result<()> {
+        let (word, number) = match durability {
+            Durability::Full => ("FULL", 2),
+            Durability::Process => ("NORMAL", 1),
+        };
+        if self.synchronous.swap(number, Ordering::Relaxed) != number {
+            connection.pragma_update(None, "synchronous", word)?;
+        }
+        Ok(())
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {

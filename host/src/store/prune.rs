@@ -36,9 +36,11 @@ impl Tx<'_> {
                 "DELETE FROM tickets WHERE id IN (SELECT id FROM tickets WHERE ended_at < ?1 LIMIT ?2)",
             )?
             .execute((before, BATCH))?;
+        // The newest stays, so that its key is never used again.
         self.connection
             .prepare_cached(
-                "DELETE FROM definitions WHERE id NOT IN (SELECT definition FROM instances)",
+                "DELETE FROM definitions WHERE id NOT IN (SELECT definition FROM instances) \
+                 AND id < (SELECT max(id) FROM definitions)",
             )?
             .execute([])?;
         Ok(())

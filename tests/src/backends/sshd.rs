@@ -102,14 +102,59 @@ impl Sshd {
 
     /// Stops the server and every session of it, as a machine that is switched off.
     pub fn stop(&mut self) {
+        let sessions = descendants(self.child.id());
         drop(self.child.kill());
+        for session in sessions {
+            crate::command::kill(session, rustix::process::Signal::KILL);
+        }
         drop(self.child.wait());
+    }
+
+    /// Switches it on again, on the same port.
+    pub fn restart(&mut self, env: &TestEnv) {
+        let sshd = program("sshd").expect("it was here before");
+        let begun = Instant::now();
+        while begun.elapsed() < crate::command::HANG {
+            if let Some(child) = spawn(&sshd, &self.directory, env, self.port) {
+                self.child = child;
+                return;
+            }
+        }
+        panic!("sshd does not come back on port {}", self.port);
     }
 
     /// What the server wrote.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
+}
+
+/// Everything that a process started, and they.
+fn descendants(of: u32) -> Vec<u32> {
+    let mut parents = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let pid = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let parent = after.split_ascii_whitespace().nth(1);
+        if let (Some(pid), Some(parent)) = (pid, parent.and_then(|text| text.parse().ok())) {
+            parents.push((pid, parent));
+        }
+    }
+    let mut found: Vec<u32> = vec![of];
+    let mut next = 0;
+    while next < found.len() {
+        let children = parents
+            .iter()
+            .filter(|(_, parent): &&(u32, u32)| *parent == found[next]);
+        let children: Vec<u32> = children.map(|(pid, _)| *pid).collect();
+        found.extend(children);
+        next += 1;
+    }
+    found.split_off(1)
 }
 
 impl Drop for Sshd {
@@ -133,6 +178,11 @@ fn listen(sshd: &Path, directory: &Path, env: &TestEnv) -> Option<(Child, u16)> 
         ),
     )
     .expect("the server's configuration");
+    spawn(sshd, directory, env, port).map(|child| (child, port))
+}
+
+/// Starts the server and waits until it listens; none when it ends instead.
+fn spawn(sshd: &Path, directory: &Path, env: &TestEnv, port: u16) -> Option<Child> {
     let mut child = Command::new(sshd)
         .arg("-D")
         .arg("-f")
@@ -146,7 +196,7 @@ fn listen(sshd: &Path, directory: &Path, env: &TestEnv) -> Option<(Child, u16)> 
     let begun = Instant::now();
     loop {
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return Some((child, port));
+            return Some(child);
         }
         if child.try_wait().expect("waiting").is_some() {
             return None;

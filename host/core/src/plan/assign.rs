@@ -4,11 +4,11 @@
 //! it could use, so that nobody behind it takes that away; nothing is held for it, so that two who want much cannot
 //! block each other.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::grow::Ledger;
 use super::reason::{Decline, Report, Why};
-use super::world::{Accepts, Candidate, Patience, Refused, RowId, TicketView, World};
+use super::world::{Accepts, Candidate, Patience, Refused, RowId, SourceView, TicketView, World};
 use super::{Action, Because, FailedBy, Plan};
 use crate::id::{ShelfId, Timestamp};
 use crate::policy::Limit;
@@ -22,18 +22,21 @@ struct Group {
     class: u32,
 }
 
-/// The idle instances that may be handed out, oldest idle first in each group.
-type Shelves = BTreeMap<Group, VecDeque<RowId>>;
+/// The idle instances that may be handed out (their places in their source's list), oldest idle first in each group.
+type Shelves = BTreeMap<Group, VecDeque<usize>>;
+
+/// Per source, which of its idle instances are spoken for.
+pub(super) type Claims = Vec<Vec<bool>>;
 
 /// Decides over all tickets. Answers which idle instances are spoken for.
-pub(super) fn serve(
-    world: &World,
-    now: Timestamp,
-    ledger: &mut Ledger,
-    plan: &mut Plan,
-) -> HashSet<RowId> {
-    let mut claimed = HashSet::new();
+pub(super) fn serve(world: &World, now: Timestamp, ledger: &mut Ledger, plan: &mut Plan) -> Claims {
+    let mut claimed: Claims = world
+        .sources
+        .iter()
+        .map(|source| vec![false; source.idle.len()])
+        .collect();
     let mut idle = sort_idle(world, now);
+    let mut stale: Vec<VecDeque<usize>> = world.sources.iter().map(outdated).collect();
     let mut order: Vec<&TicketView> = world.tickets.iter().collect();
     order.sort_by_cached_key(|ticket| {
         (
@@ -51,6 +54,7 @@ pub(super) fn serve(
             ledger: &mut *ledger,
             idle: &mut idle,
             claimed: &mut claimed,
+            stale: &mut stale,
             ahead: &ahead,
         };
         turn.serve(plan);
@@ -61,11 +65,18 @@ pub(super) fn serve(
     claimed
 }
 
+fn outdated(source: &SourceView) -> VecDeque<usize> {
+    let idle = source.idle.iter().enumerate();
+    idle.filter(|(_, one)| !one.fits)
+        .map(|(place, _)| place)
+        .collect()
+}
+
 fn sort_idle(world: &World, now: Timestamp) -> Shelves {
     let mut idle = Shelves::new();
     for (source, view) in world.sources.iter().enumerate() {
         let Some(policy) = view.policy else { continue };
-        for one in &view.idle {
+        for (place, one) in view.idle.iter().enumerate() {
             let aged = policy
                 .max_age
                 .is_some_and(|age| age.after(one.created) <= now);
@@ -82,7 +93,7 @@ fn sort_idle(world: &World, now: Timestamp) -> Shelves {
                 used: one.uses > 0,
                 class: one.class,
             };
-            idle.entry(group).or_default().push_back(one.id);
+            idle.entry(group).or_default().push_back(place);
         }
     }
     idle
@@ -95,7 +106,9 @@ struct Turn<'a> {
     ticket: &'a TicketView,
     ledger: &'a mut Ledger,
     idle: &'a mut Shelves,
-    claimed: &'a mut HashSet<RowId>,
+    claimed: &'a mut Claims,
+    /// Per source, the outdated ones that nobody wants out of the way yet.
+    stale: &'a mut [VecDeque<usize>],
     /// Per source, the tickets that had their turn before.
     ahead: &'a [u32],
 }
@@ -126,9 +139,6 @@ impl Turn<'_> {
         }
 
         let evicted = self.evict(&order, rest - room, plan);
-        for id in &chosen {
-            self.claimed.insert(*id);
-        }
         if self.ceiling() < ticket.wanted {
             self.give_up(plan, FailedBy::Never, chosen.len() as u32 + room);
             return;
@@ -166,7 +176,6 @@ impl Turn<'_> {
         rest: u32,
     ) {
         let ticket = self.ticket.id;
-        self.claimed.extend(&chosen);
         if !chosen.is_empty() {
             plan.actions.push(Action::Assign {
                 ticket,
@@ -241,10 +250,11 @@ impl Turn<'_> {
                 continue;
             };
             while chosen.len() < missing as usize {
-                match rows.pop_front() {
-                    Some(id) => chosen.push(id),
-                    None => break,
-                }
+                let Some(place) = rows.pop_front() else {
+                    break;
+                };
+                self.claimed[group.source][place] = true;
+                chosen.push(self.world.sources[group.source].idle[place].id);
             }
         }
         chosen
@@ -322,11 +332,14 @@ impl Turn<'_> {
         let mut evicted = Vec::new();
         for source in order {
             let before = doomed.len();
-            let stale = self.world.sources[*source]
-                .idle
-                .iter()
-                .filter(|idle| !idle.fits && !self.claimed.contains(&idle.id));
-            doomed.extend(stale.take(left as usize).map(|idle| idle.id));
+            let stale = &mut self.stale[*source];
+            let idle = &self.world.sources[*source].idle;
+            for _ in 0..left {
+                let Some(place) = stale.pop_front() else {
+                    break;
+                };
+                doomed.push((*source, place, idle[place].id));
+            }
             let count = (doomed.len() - before) as u32;
             left -= count;
             if count > 0 {
@@ -336,8 +349,8 @@ impl Turn<'_> {
         if left > 0 && doomed.is_empty() {
             return Vec::new();
         }
-        for id in doomed {
-            self.claimed.insert(id);
+        for (source, place, id) in doomed {
+            self.claimed[source][place] = true;
             plan.actions.push(Action::Discard {
                 instance: id,
                 because: Because::MakeRoom,

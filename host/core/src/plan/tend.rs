@@ -1,9 +1,8 @@
 //! Looking after what is idle: what is outdated, aged or not wanted goes; what is wanted ahead of demand is made.
 
-use std::collections::HashSet;
-
+use super::assign::Claims;
 use super::grow::Ledger;
-use super::world::{Idle, RowId, SourceView, World};
+use super::world::{Idle, SourceView, World};
 use super::{Action, Because, Plan};
 use crate::id::Timestamp;
 use crate::policy::{Millis, Policy};
@@ -13,12 +12,14 @@ pub(super) fn tend(
     world: &World,
     now: Timestamp,
     ledger: &mut Ledger,
-    claimed: &HashSet<RowId>,
+    claimed: &Claims,
     plan: &mut Plan,
 ) {
     let demand = demand(world);
     for (index, source) in world.sources.iter().enumerate() {
-        let idle = source.idle.iter().filter(|one| !claimed.contains(&one.id));
+        let free = |place: usize| !claimed[index][place];
+        let idle = source.idle.iter().enumerate();
+        let idle = idle.filter(|(place, _)| free(*place)).map(|(_, one)| one);
         let Some(policy) = source.policy else {
             for one in idle {
                 discard(plan, one, Because::Unconfigured);
