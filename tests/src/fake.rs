@@ -89,6 +89,30 @@ impl Fake {
         }
     }
 
+    /// Makes a call wait from now on.
+    pub fn hold(&self, call: &str) {
+        let control = self.directory.join("control");
+        std::fs::create_dir_all(&control).expect("the backend's directory");
+        std::fs::write(control.join(format!("{call}.wait")), "").expect("the control file");
+    }
+
+    /// Lets it go on.
+    pub fn let_go(&self, call: &str) {
+        let file = self.directory.join(format!("control/{call}.wait"));
+        std::fs::remove_file(file).expect("the control file");
+    }
+
+    /// Puts something there behind everybody's back.
+    pub fn put(&self, token: &str) {
+        std::fs::create_dir_all(self.directory.join("homes").join(token)).expect("a home");
+        std::fs::write(self.directory.join("live").join(token), "").expect("an instance");
+    }
+
+    /// Removes an instance behind everybody's back.
+    pub fn remove(&self, token: &str) {
+        std::fs::remove_file(self.directory.join("live").join(token)).expect("an instance");
+    }
+
     /// The backend's directory.
     pub fn directory(&self) -> &Path {
         &self.directory

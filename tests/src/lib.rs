@@ -10,6 +10,7 @@ pub mod guests;
 pub mod pty;
 pub mod redact;
 pub mod serve;
+pub mod service;
 pub mod skip;
 
 pub use command::{Outcome, Runner};

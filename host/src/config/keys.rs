@@ -282,7 +282,7 @@ pub const SETTINGS_KEYS: &[Key] = &[
         name: "fleet.checks_at_once",
         kind: "whole number",
         default: "8",
-        meaning: "instances that are checked at the same time; at least 1",
+        meaning: "instances that are checked at the same time, of one source half as many; at least 1",
     },
     Key {
         name: "ssh.config",

@@ -20,8 +20,10 @@ pub struct News {
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rung {
-    /// Something may have changed, or the time is over.
+    /// Something may have changed.
     News,
+    /// The time is over.
+    Silence,
     /// There is something to read at the descriptor with this number, or nobody holds its other end any more.
     Other(usize),
 }
@@ -63,8 +65,14 @@ impl News {
         }
         // What was not asked for is told only when it is an end.
         let rung = fds[1..].iter().position(|fd| !fd.revents().is_empty());
+        if let Some(number) = rung {
+            return Ok(Rung::Other(number));
+        }
+        let mut rung = Rung::Silence;
         let mut buffer = [0; 4096];
-        while rustix::io::read(&self.events, &mut buffer).is_ok_and(|length| length > 0) {}
-        Ok(rung.map_or(Rung::News, Rung::Other))
+        while rustix::io::read(&self.events, &mut buffer).is_ok_and(|length| length > 0) {
+            rung = Rung::News;
+        }
+        Ok(rung)
     }
 }

@@ -130,9 +130,7 @@ impl Engine {
 
     /// Everybody who waits looks for itself.
     fn wake_waiters(&self) {
-        let waiting = self
-            .store()
-            .read::<_, StoreError>(|tx| Ok(tx.tickets(false)?));
+        let waiting = self.store().read::<_, StoreError>(|tx| tx.tickets(false));
         for ticket in waiting.into_iter().flatten() {
             self.ring(ticket.id);
         }

@@ -69,7 +69,7 @@ fn headline(view: &View, zone: &TimeZone) -> String {
         count => format!("   orphans: {count}"),
     };
     let line = format!(
-        "runner   {}   {served}{orphans}   q: leave",
+        "runner   {}   {served}{orphans}   # leased = idle + starting - leaving   q: leave",
         time::local(view.now, zone)
     );
     escape::line(&line).into_owned()
@@ -77,15 +77,13 @@ fn headline(view: &View, zone: &TimeZone) -> String {
 
 /// The wide table and a bar for each source.
 fn sources(sources: &[SourceStatus]) -> Vec<String> {
-    let mut table = Table::new(
-        fleet::HEADS
-            .into_iter()
-            .chain(["in use `#`, idle `=`, starting `+`, leaving `-`"]),
-    );
+    let [name, numbers @ ..] = fleet::HEADS;
+    let mut table = Table::new([name, "use"].into_iter().chain(numbers));
     let mut sorted: Vec<&SourceStatus> = sources.iter().collect();
     sorted.sort_by(|one, two| instances::natural(one.source.as_str(), two.source.as_str()));
     for source in sorted {
-        table.row(fleet::row(source).into_iter().chain([bar(source)]));
+        let [name, numbers @ ..] = fleet::row(source);
+        table.row([name, bar(source)].into_iter().chain(numbers));
     }
     table.render().lines().map(str::to_owned).collect()
 }

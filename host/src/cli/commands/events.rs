@@ -104,7 +104,7 @@ pub(crate) fn run(args: Events, context: &Context) -> Outcome {
         let rung = news
             .wait(&[(stdout.as_fd(), false)], TICK)
             .map_err(|error| Failure::io("cannot wait for news", &error))?;
-        if rung != Rung::News {
+        if matches!(rung, Rung::Other(_)) {
             return Err(Failure::reader_gone());
         }
     }

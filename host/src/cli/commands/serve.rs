@@ -151,10 +151,10 @@ async fn reload(
             tracing::error!("the settings could not be read anew");
             continue;
         };
-        if asked || !changes.is_empty() {
-            if let Ok(engine) = app.engine() {
-                report(engine, &changes, false);
-            }
+        if let Ok(engine) = app.engine()
+            && (asked || !changes.is_empty())
+        {
+            report(engine, &changes, false);
         }
         match options(&app) {
             Ok(options) => {

@@ -90,29 +90,30 @@ fn live(
             break;
         }
         let drawn = Instant::now();
-        // First a moment for keys only, so that a busy fleet is not drawn without end.
-        for (longest, heeds_news) in [(FASTEST, false), (interval, true)] {
-            let mut left = longest.saturating_sub(drawn.elapsed());
-            while !left.is_zero() {
-                let [keys, signals] = screen.wakers();
-                let rung = news
-                    .wait(&[(keys, true), (signals, true)], left)
-                    .map_err(failed)?;
-                if let Rung::Other(number) = rung {
-                    match screen.wish(number == 0) {
-                        Wish::Stay => break,
-                        Wish::Leave => return Ok(exit_code::OK),
-                        Wish::Signal(number) => {
-                            drop(screen);
-                            signals::die_of(number);
-                            return Ok(exit_code::OK);
-                        }
+        let mut stale = false;
+        // News that come at once are not drawn at once: a busy fleet would be drawn without end.
+        while !(stale && drawn.elapsed() >= FASTEST || drawn.elapsed() >= interval) {
+            let until = if stale { FASTEST } else { interval };
+            let [keys, signals] = screen.wakers();
+            let rung = news
+                .wait(
+                    &[(keys, true), (signals, true)],
+                    until.saturating_sub(drawn.elapsed()),
+                )
+                .map_err(failed)?;
+            match rung {
+                Rung::News => stale = true,
+                Rung::Silence => {}
+                Rung::Other(number) => match screen.wish(number == 0) {
+                    // Another key, or another size.
+                    Wish::Stay => break,
+                    Wish::Leave => return Ok(exit_code::OK),
+                    Wish::Signal(number) => {
+                        drop(screen);
+                        signals::die_of(number);
+                        return Ok(exit_code::OK);
                     }
-                }
-                if heeds_news {
-                    break;
-                }
-                left = longest.saturating_sub(drawn.elapsed());
+                },
             }
         }
     }
