@@ -72,6 +72,7 @@ impl Engine {
             .map(|(row, why)| Chore::EndLease(row, why))
             .collect();
         let mut alive = HashMap::new();
+        let mut died = false;
         let now = self.now();
         for row in self.store().read::<_, StoreError>(|tx| tx.unfinished())? {
             let nobody = match &row.worker {
@@ -79,8 +80,13 @@ impl Engine {
                 None => retries && row.retry_at.is_none_or(|at| at <= now),
             };
             if nobody {
+                died |= row.worker.is_some();
                 chores.push(Chore::TakeOver(row));
             }
+        }
+        if died {
+            // What is freed must not go to the request of the very process that died.
+            self.bury_dead_tickets()?;
         }
         Ok(chores)
     }
