@@ -64,11 +64,13 @@ fn sixty_four_processes_share_eight_kept_instances() {
         .run()
         .ok();
     assert_eq!(cached.out().trim(), fake.live().len().to_string());
+    // Between two holders each is cleaned; nothing else happens to it.
+    let mut made = fake.journal();
+    made.retain(|entry| !entry.starts_with("clean-"));
     assert_eq!(
-        fake.journal().len(),
+        made.len(),
         fake.live().len(),
-        "something was made anew: {:?}",
-        fake.journal()
+        "something was made anew: {made:?}"
     );
 }
 
