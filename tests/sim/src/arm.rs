@@ -75,7 +75,7 @@ impl Arm {
         let delay = {
             let mut inner = backend.inner();
             inner.unborn += 1;
-            inner.chance.span(50, 20_000)
+            inner.chance.span(50, 8_000)
         };
         drop(tokio::spawn(async move {
             tokio::time::sleep(delay).await;

@@ -162,7 +162,7 @@ async fn keep_serving(world: Arc<World>, mut chance: Chance, end: Instant) {
     while Instant::now() < end {
         let life = Life::long();
         let (order, orders) = tokio::sync::watch::channel(Order::Run);
-        let time = chance.span(500, 20_000);
+        let time = chance.span(300, 8_000);
         let drains = chance.percent(30);
         let watch = tokio::task::spawn_local({
             let life = Arc::clone(&life);

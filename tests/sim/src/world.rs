@@ -152,7 +152,7 @@ impl World {
         orders: tokio::sync::watch::Receiver<runner::engine::Order>,
     ) -> Option<Result<()>> {
         let options = ServeOptions {
-            orphan_grace: Millis::seconds(10),
+            orphan_grace: Millis::seconds(5),
             checks_at_once: 4,
             ..ServeOptions::default()
         };
