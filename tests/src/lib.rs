@@ -9,7 +9,6 @@ pub mod files;
 pub mod guests;
 pub mod pty;
 pub mod redact;
-pub mod serve;
 pub mod service;
 pub mod skip;
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use runner_tests::TestEnv;
 use runner_tests::backends::podman::{self, Podman};
 use runner_tests::backends::sshd::Sshd;
-use runner_tests::serve::{Serve, eventually};
+use runner_tests::service::{Service, eventually};
 use runner_tests::skip::{is_root, skip};
 
 /// The names of everything that exists.
@@ -30,17 +30,15 @@ fn a_host_that_is_switched_off_is_taken_out_and_comes_back() {
     env.grant("hosts");
     let id = env.acquire("hosts");
     env.runner(["release", &id]).run().ok();
-    let serve = Serve::start(&env);
+    let serve = Service::start(&env);
     // Alive, it stays.
     eventually("a check that passes", || {
         let live = env.live();
-        (live.len() == 1 && !live[0]["checked"].is_null()).then_some(())
+        live.len() == 1 && !live[0]["checked"].is_null()
     });
     assert_eq!(names(&env), [id.as_str()]);
     sshd.stop();
-    eventually("the end of the dead host", || {
-        (!names(&env).contains(&id)).then_some(())
-    });
+    eventually("the end of the dead host", || !names(&env).contains(&id));
     env.runner(["acquire", "-s", "hosts"]).run().code(3);
     sshd.restart(&env);
     let again = env.runner(["acquire", "-s", "hosts", "--wait"]).run().ok();
@@ -62,11 +60,9 @@ fn a_leased_host_that_dies_is_told_to_whoever_holds_it() {
     );
     env.grant("hosts");
     let id = env.acquire("hosts");
-    let _serve = Serve::start(&env);
+    let _serve = Service::start(&env);
     sshd.stop();
-    eventually("the end of the dead host", || {
-        names(&env).is_empty().then_some(())
-    });
+    eventually("the end of the dead host", || names(&env).is_empty());
     env.runner(["run", &id, "--", "true"])
         .run()
         .code(125)
@@ -108,11 +104,11 @@ fn containers_removed_behind_our_back_are_noticed() {
     env.runner(["release", &kept]).run().ok();
     let held = env.acquire_many("box", 2);
     assert!(held.contains(&kept));
-    let _serve = Serve::start(&env);
+    let _serve = Service::start(&env);
     podman(&env, &["rm", "--all", "--force", "--time", "0"]);
     eventually("both being missed", || {
         let live = names(&env);
-        held.iter().all(|id| !live.contains(id)).then_some(())
+        held.iter().all(|id| !live.contains(id))
     });
     for id in &held {
         env.runner(["run", id, "--", "true"]).run().code(125);
@@ -162,9 +158,9 @@ fn containers_made_behind_our_back_are_destroyed_only_when_they_are_ours() {
             "1000",
         ],
     );
-    let _serve = Serve::start(&env);
+    let _serve = Service::start(&env);
     eventually("the end of the late one", || {
-        (!Podman::containers(&env).contains(&"late".to_owned())).then_some(())
+        !Podman::containers(&env).contains(&"late".to_owned())
     });
     // Long enough for the others to have been judged as well.
     eventually("two more listings", || {
@@ -173,7 +169,7 @@ fn containers_made_behind_our_back_are_destroyed_only_when_they_are_ours() {
             .out()
             .lines()
             .filter(|line| line.contains("orphan.found"));
-        (found.count() >= 2).then_some(())
+        found.count() >= 2
     });
     let left = Podman::containers(&env);
     for name in ["stranger", "unlabelled"] {
@@ -215,9 +211,12 @@ fn a_full_disk_loses_nothing() {
         }
     }
     assert!(failed > 0, "the disk was never full");
-    let serve = Serve::start_or_fail(&env);
+    let serve = env.runner(["serve"]).into_command().spawn();
     std::fs::remove_file(&filler).unwrap();
-    drop(serve);
+    if let Ok(mut serve) = serve {
+        drop(serve.kill());
+        drop(serve.wait());
+    }
     for id in &held {
         env.runner(["run", id, "--", "true"]).run().ok();
     }

@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use super::consent::{Consent, Noting};
 use super::{App, unloadable};
 use crate::config::{
-    ConfigError, PluginPath, Problem, SourceArgument, SourceConfig, SourceKind, SourceLimits,
-    in_force,
+    ConfigError, Origin, PluginPath, Problem, SourceArgument, SourceConfig, SourceKind,
+    SourceLimits, in_force,
 };
 use crate::engine::{Definition, Draw, EngineError, FailureKind, Result};
 use crate::plugin::{
@@ -373,6 +373,7 @@ impl App {
             workdir: resolved.requested.workdir,
             scripts: resolved.source.scripts.clone().into(),
             script_deadline: resolved.script_deadline,
+            project: resolved.source.origin == Origin::Project,
             cleans: resolved.component.reference.optional.reuse,
             owns_listing: resolved.component.manifest.owns_listing,
             plugin: json(&bound)?,

@@ -155,6 +155,8 @@ struct Service<'a> {
     pruned: Option<Instant>,
     /// What follows from the settings was done.
     settled: bool,
+    /// Sources that were configured at some time of this server's life.
+    seen: HashSet<SourceName>,
 }
 
 /// What came to its end.
@@ -181,6 +183,7 @@ impl<'a> Service<'a> {
             tend_at: None,
             pruned: None,
             settled: false,
+            seen: HashSet::new(),
         }
     }
 
@@ -278,7 +281,7 @@ impl<'a> Service<'a> {
     }
 
     /// Every source that is configured, or that something exists of.
-    fn sources(&self) -> Result<Vec<SourceName>> {
+    fn sources(&mut self) -> Result<Vec<SourceName>> {
         let mut sources: Vec<SourceName> = self
             .engine
             .catalogue()
@@ -296,12 +299,26 @@ impl<'a> Service<'a> {
             .engine
             .store()
             .read::<_, StoreError>(|tx| tx.populated_sources())?;
-        sources.extend(
-            populated
-                .into_iter()
-                .filter(|one| known.insert(one.clone())),
-        );
+        self.seen.extend(sources.iter().cloned());
+        for source in populated {
+            if known.insert(source.clone()) && !self.is_elsewhere(&source)? {
+                sources.push(source);
+            }
+        }
         Ok(sources)
+    }
+
+    /// A source of a project that this server does not see from where it was started, and never saw: not its to drain.
+    fn is_elsewhere(&self, source: &SourceName) -> Result<bool> {
+        if self.seen.contains(source) {
+            return Ok(false);
+        }
+        let newest = self
+            .engine
+            .store()
+            .read::<_, StoreError>(|tx| tx.newest_definition(source))?;
+        let definition = newest.as_ref().map(super::parse_definition).transpose()?;
+        Ok(definition.is_some_and(|definition| definition.project))
     }
 
     /// The sources that tickets wait for.

@@ -31,6 +31,9 @@ pub struct Definition {
     pub workdir: bool,
     #[serde(flatten)]
     pub scripts: super::ScriptFolders,
+    /// Configured by a project: who looks from elsewhere does not see the source, and must not take it for removed.
+    #[serde(default)]
+    pub project: bool,
     /// What the provider lists holds nothing but what was given into our hands: strangers in it are ours to destroy.
     #[serde(default)]
     pub owns_listing: bool,

@@ -13,6 +13,7 @@ mod grants;
 mod health;
 mod instances;
 mod lock;
+mod lookup;
 mod metrics;
 mod migrations;
 mod open;

@@ -2,6 +2,7 @@
 //!
 //! Everything is put back when the value is dropped. Signals that would end us are only noted meanwhile, so that it is.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -22,6 +23,7 @@ const LEAVE: &[u8] = b"\x1b[?7h\x1b[?25h\x1b[?1049l";
 
 /// A terminal that is ours.
 pub struct Screen {
+    output: File,
     input: OwnedFd,
     /// A byte for each signal that concerns us.
     told: UnixStream,
@@ -63,9 +65,12 @@ impl Screen {
         let Some(raw) = Raw::enter(&input)? else {
             return Ok(None);
         };
-        write(ENTER)?;
+        // The terminal, not a stream that results are printed to.
+        let mut output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        output.write_all(ENTER)?;
         Ok(Some(Self {
             input,
+            output,
             told,
             wakers,
             arrived,
@@ -109,7 +114,7 @@ impl Screen {
             picture.push_str("\x1b[K");
         }
         picture.push_str("\x1b[J");
-        write(picture.as_bytes())
+        (&self.output).write_all(picture.as_bytes())
     }
 
     /// Reads `ready` input (or signals) away. To be called when one of the wakers woke.
@@ -138,15 +143,9 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         // Nothing is left to do if the terminal is gone.
-        let _gone = write(LEAVE);
+        let _gone = self.output.write_all(LEAVE);
         for waker in &self.wakers {
             unregister(*waker);
         }
     }
-}
-
-fn write(bytes: &[u8]) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes)?;
-    stdout.flush()
 }

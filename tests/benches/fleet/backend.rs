@@ -1,4 +1,8 @@
 //! A fleet over a backend that answers at once.
+#![expect(
+    clippy::result_large_err,
+    reason = "the errors are the port's, whose calls box their futures anyway"
+)]
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -169,6 +173,7 @@ fn definition(policy: Policy) -> Definition {
         label: "`bench` 1".into(),
         shape: "shape".into(),
         workdir: false,
+        project: false,
         cleans: false,
         owns_listing: false,
         scripts: ScriptFolders::default(),

@@ -92,7 +92,7 @@ impl User {
             shelf: self.chance.percent(35).then(|| self.owner.to_owned()),
             fresh: self.chance.percent(10),
             priority: self.chance.below(3) as i32,
-            lease_ttl: self.chance.percent(30).then(|| Millis(3_000)),
+            lease_ttl: self.chance.percent(30).then_some(Millis(3_000)),
             ..Ask::default()
         };
         (asked.to_owned(), ask)

@@ -192,6 +192,7 @@ fn definition(source: &SourceName, it: &Source) -> Definition {
         label: "`model` 1".into(),
         shape: "shape".into(),
         workdir: false,
+        project: false,
         cleans: it.traits.cleans,
         owns_listing: false,
         scripts: ScriptFolders::default(),

@@ -322,6 +322,7 @@ fn definition_of(name: &str, policy: Policy) -> Definition {
         label: "`model` 1".into(),
         shape: "shape".into(),
         workdir: true,
+        project: false,
         cleans: false,
         owns_listing: false,
         scripts: ScriptFolders::default(),
