@@ -130,6 +130,11 @@ if [ "$profile" = release ]; then
 fi
 
 if [ "$profile" = release ]; then
+    echo "== a fleet: tickets, bursts, planning, recovery (aims: p50 under 5 ms, 500 cycles/s with 50 clients, 50 ms a round, 1 s)"
+    (cd "$OLDPWD" && cargo bench --quiet -p runner-tests --bench fleet)
+fi
+
+if [ "$profile" = release ]; then
     echo "== 100,000 leases in virtual time, with failures, lost replies and kills (aim: no problem)"
     (cd "$OLDPWD" && cargo bench --quiet -p runner-sim --bench leases)
 fi
