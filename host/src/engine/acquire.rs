@@ -124,7 +124,7 @@ impl Attempt<'_> {
     async fn collect(&mut self) -> Result<Vec<InstanceRow>> {
         let engine = self.engine;
         let worker = engine.worker()?.id().clone();
-        let mut bell = None;
+        let (mut bell, mut looked) = (None, None);
         loop {
             let work = {
                 let new = engine.new_ticket(self.draw, self.ask, &self.prepared, Some(&worker));
@@ -174,7 +174,7 @@ impl Attempt<'_> {
                     None => continue,
                 }
             }
-            if progress.busy {
+            if progress.busy || engine.bury_now_and_then(&mut looked)? {
                 continue;
             }
             if bell.is_none() {

@@ -301,6 +301,18 @@ impl Engine {
         self.release_rows(held).await.map(drop)
     }
 
+    /// The same for whoever waits, now and then: what a dead request is given in each plan, nobody makes.
+    pub(super) fn bury_now_and_then(
+        &self,
+        looked: &mut Option<tokio::time::Instant>,
+    ) -> Result<bool> {
+        if looked.is_some_and(|at| at.elapsed() < TICK) {
+            return Ok(false);
+        }
+        *looked = Some(tokio::time::Instant::now());
+        self.bury_dead_tickets()
+    }
+
     /// Ends the tickets of processes that died while they waited. `true`: there was one.
     pub(super) fn bury_dead_tickets(&self) -> Result<bool> {
         let waiting = self

@@ -385,7 +385,7 @@ impl Engine {
         let cannot_wait = |error| {
             EngineError::new(FailureKind::Io, format!("cannot wait for ticket {id}")).because(error)
         };
-        let mut bell = None;
+        let (mut bell, mut looked) = (None, None);
         loop {
             self.repair().await?;
             let (row, sources) = self.store().read(|tx| {
@@ -405,7 +405,7 @@ impl Engine {
             let work = self.round(&scope)?;
             let (busy, next) = (work.is_busy(), work.next);
             self.carry_out(work).await;
-            if busy {
+            if busy || self.bury_now_and_then(&mut looked)? {
                 continue;
             }
             let Some(bell) = &bell else {
