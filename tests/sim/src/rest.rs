@@ -132,7 +132,7 @@ impl World {
     }
 
     /// The books' own story, into the journal.
-    fn recount(&self) {
+    pub fn recount(&self) {
         let all = EventFilter::default();
         let events = self.observer.read::<_, StoreError>(|tx| tx.events(&all));
         let tickets = self.observer.read::<_, StoreError>(|tx| tx.tickets(false));

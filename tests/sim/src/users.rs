@@ -19,6 +19,9 @@ use super::world::{POOL, World};
 /// Who they work for.
 pub const OWNERS: [&str; 2] = ["anna", "ben"];
 
+/// No command takes longer, whatever it was told to wait for.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Each owner has a shelf of the same name.
 pub async fn create_shelves(world: &World) {
     for owner in OWNERS {
@@ -116,7 +119,17 @@ impl User {
                 life.kill();
             })
         });
-        let done = self.world.command(Some(self.owner), &life, command).await;
+        let running = self.world.command(Some(self.owner), &life, command);
+        let done = match tokio::time::timeout(PATIENCE, running).await {
+            Ok(done) => done,
+            Err(_) => {
+                life.kill();
+                let text = format!("{} {what}, and that does not end", self.who);
+                self.world.recount();
+                self.world.backend.inner().problem(text);
+                None
+            }
+        };
         if let Some(killer) = killer {
             killer.abort();
         }
