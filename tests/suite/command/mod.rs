@@ -161,7 +161,7 @@ impl Direct {
 /// A command that notes what it is told and then does `then`.
 fn note(calls: &Path, what: &str, then: &str) -> String {
     format!(
-        "env | grep -E '^(RESALLOC_|RUNNER_)' | sort >{}/{what}; {then}",
+        "env | grep -E '^(RESALLOC_|RUNNER_)' | grep -vE '^RUNNER_(BIN|TESTS_)' | sort >{}/{what}; {then}",
         calls.display()
     )
 }
