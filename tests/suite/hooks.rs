@@ -451,3 +451,63 @@ async fn a_hook_that_does_not_route_says_so() {
     let error = bench.hook.route(&request(), &candidates()).await;
     assert_eq!(error.unwrap_err().kind, ErrorKind::Unsupported);
 }
+
+#[test]
+fn who_is_refused_at_acquire_is_destroyed_and_the_next_one_taken() {
+    let env = TestEnv::new();
+    let fake = Fake::source(&env, "box", "maximum = 4\n");
+    // The first one is refused, whoever comes second passes.
+    env.script(
+        "config/runner/sources/box/acquire.d/10",
+        "#!/bin/sh\necho \"$RUNNER_HOOK $1 $RUNNER_OWNER\" >> \"$TMPDIR/acquired\"\n[ $(wc -l < \"$TMPDIR/acquired\") -gt 1 ]\n",
+    );
+    env.runner(["acquire", "-s", "box"])
+        .run()
+        .code(3)
+        .says(&["acquire.d", "box-0"]);
+    assert!(fake.live().is_empty(), "{:?}", fake.live());
+    let id = env.acquire("box");
+    assert_eq!(id, "box-1");
+    let told = std::fs::read_to_string(env.path("tmp/acquired")).unwrap();
+    assert!(told.starts_with("acquire box-0 "), "{told}");
+    env.runner(["run", &id, "--", "true"]).run().ok();
+}
+
+#[test]
+fn what_cannot_be_cleaned_is_not_used_again() {
+    let env = TestEnv::new();
+    let fake = Fake::source(&env, "box", "reserve = 1\n");
+    let script = "config/runner/sources/box/release.d/10";
+    env.script(script, "#!/bin/sh\nrunner run \"$1\" -- true\n");
+    let first = env.acquire("box");
+    env.runner(["release", &first]).run().ok();
+    assert_eq!(env.acquire("box"), first, "cleaned, and kept");
+    env.script(script, "#!/bin/sh\nexit 1\n");
+    env.runner(["release", &first]).run().ok();
+    assert!(fake.live().is_empty(), "{:?}", fake.live());
+}
+
+#[test]
+fn a_check_of_the_operators_counts() {
+    let env = TestEnv::new();
+    let fake = Fake::source(&env, "box", "check_attempts = 2\n");
+    env.script(
+        "config/runner/sources/box/check.d/10",
+        "#!/bin/sh\n[ -e \"$TMPDIR/well\" ]\n",
+    );
+    env.write("tmp/well", "");
+    env.runner(["shelf", "create", "mine"]).run().ok();
+    let id = env
+        .runner(["acquire", "-s", "box", "--shelf", "mine"])
+        .run()
+        .ok();
+    let id = id.out().trim().to_owned();
+    env.runner(["release", &id]).run().ok();
+    env.runner(["shelf", "check", "mine"]).run().ok();
+    std::fs::remove_file(env.path("tmp/well")).unwrap();
+    // Once: kept back. Twice in a row: destroyed.
+    drop(env.runner(["shelf", "check", "mine"]).run());
+    assert_eq!(fake.live().len(), 1);
+    drop(env.runner(["shelf", "check", "mine"]).run());
+    assert!(fake.live().is_empty(), "{:?}", fake.live());
+}
