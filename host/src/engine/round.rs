@@ -61,8 +61,6 @@ pub(super) struct Work {
     pub(super) failed: Option<FailedBy>,
     /// Why the own ticket waits, or failed.
     pub(super) report: Option<Report>,
-    /// Somebody else makes what the own ticket waits for.
-    pub(super) delegated: bool,
     pub(super) next: Option<Timestamp>,
     wake: Vec<WorkerId>,
     lacking: Vec<SourceName>,
@@ -389,7 +387,6 @@ impl Round<'_> {
         if Some(row.id) == self.work.own {
             if let Some(server) = server.filter(|_| !row.custom && !self.scope.serve) {
                 self.work.wake.push(server);
-                self.work.delegated = true;
                 return false;
             }
             return true;

@@ -12,6 +12,8 @@ mod tend;
 mod world;
 
 #[cfg(test)]
+mod histories;
+#[cfg(test)]
 mod tests;
 
 pub use reason::{Decline, Report, Why};
