@@ -157,7 +157,7 @@ impl Attempt<'_> {
                 }
             }
             if let Some(end) = progress.failed {
-                if self.bury_dead_tickets()? {
+                if engine.bury_dead_tickets()? {
                     // What stood in the way was a request of a process that is gone.
                     self.ticket = None;
                     continue;
@@ -248,15 +248,9 @@ impl Attempt<'_> {
         let Some(error) = refused else {
             return Ok(Some(accepted));
         };
-        let Some(id) = self
-            .ticket
-            .filter(|_| self.ask.wait != Wait::No || !accepted.is_empty())
-        else {
+        let Some(id) = self.ticket.filter(|_| self.ask.wait != Wait::No) else {
             return Err(error);
         };
-        if self.ask.wait == Wait::No {
-            return Err(error);
-        }
         engine
             .store()
             .write::<_, StoreError>(Durability::Full, |tx| {
@@ -275,11 +269,6 @@ impl Attempt<'_> {
             EngineError::new(FailureKind::Io, "cannot wait for a free instance").because(error)
         })?;
         self.engine.repair().await.map(drop)
-    }
-
-    /// A process that died while it waited must not hold up those behind it. `true`: there was one.
-    fn bury_dead_tickets(&self) -> Result<bool> {
-        self.engine.bury_dead_tickets()
     }
 
     async fn give_back(&mut self) -> Result<()> {

@@ -70,22 +70,19 @@ impl Tx<'_> {
 
     /// The sources that tickets wait for.
     pub fn wanted_sources(&self) -> Result<Vec<SourceName>> {
-        let mut statement = self.connection.prepare_cached(
+        self.source_names(
             "SELECT DISTINCT source FROM ticket_sources JOIN tickets ON tickets.id = ticket WHERE state = 'waiting'",
-        )?;
-        let names = statement.query_map([], |row| row.get::<_, String>(0))?;
-        let mut sources = Vec::new();
-        for name in names {
-            sources.extend(SourceName::new(name?).ok());
-        }
-        Ok(sources)
+        )
     }
 
     /// The names of all sources that have instances.
     pub fn populated_sources(&self) -> Result<Vec<SourceName>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT DISTINCT source FROM instance_counts WHERE count > 0 ORDER BY 1",
-        )?;
+        self.source_names("SELECT DISTINCT source FROM instance_counts WHERE count > 0 ORDER BY 1")
+    }
+
+    /// The names that a query without parameters answers.
+    pub(super) fn source_names(&self, sql: &str) -> Result<Vec<SourceName>> {
+        let mut statement = self.connection.prepare_cached(sql)?;
         let names = statement.query_map([], |row| row.get::<_, String>(0))?;
         let mut sources = Vec::new();
         for name in names {

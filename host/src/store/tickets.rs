@@ -369,15 +369,9 @@ impl Tx<'_> {
 
     /// The pools that waiting tickets ask for.
     pub fn pools_in_question(&self) -> Result<Vec<SourceName>> {
-        let mut statement = self.connection.prepare_cached(
+        self.source_names(
             "SELECT DISTINCT asked FROM tickets INDEXED BY tickets_waiting WHERE state = 'waiting' AND pool AND asked IS NOT NULL",
-        )?;
-        let names = statement.query_map([], |row| row.get::<_, String>(0))?;
-        let mut pools = Vec::new();
-        for name in names {
-            pools.extend(SourceName::new(name?).ok());
-        }
-        Ok(pools)
+        )
     }
 
     /// The sources that waiting tickets name, starting from these: everything that a decision over them touches.
