@@ -28,7 +28,11 @@ show() {
 }
 
 say "Building runner (the first time this takes some minutes: a WebAssembly compiler is inside)"
-# rust-toolchain.toml names the toolchain and the wasm32-wasip2 target; rustup fetches what is missing.
+# rust-toolchain.toml names the toolchain and the wasm32-wasip2 target. rustup fetches what is missing by itself, unless it was
+# told not to.
+if command -v rustup > /dev/null && ! rustup target list --installed | grep -qx wasm32-wasip2; then
+    show rustup target add wasm32-wasip2
+fi
 show cargo build --quiet --target-dir "$target"
 
 say "Building the third party's provider: a crate of its own that knows nothing but the public SDK"

@@ -54,8 +54,14 @@ if ! have cargo; then
     note "there is no cargo: install Rust (https://rustup.rs), then run this again"
     exit 1
 fi
-# rust-toolchain.toml names the toolchain, the WebAssembly target and the components; rustup fetches what is missing.
+# rust-toolchain.toml names the toolchain, the WebAssembly target and the components. rustup fetches what is missing by itself,
+# unless it was told not to.
 rustc --version
+if command -v rustup > /dev/null; then
+    rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2
+    rustup component list --installed | grep -q '^clippy' || rustup component add clippy
+    rustup component list --installed | grep -q '^rustfmt' || rustup component add rustfmt
+fi
 missing=()
 need() { have "$1" || missing+=("$2"); }
 need git git
