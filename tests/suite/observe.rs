@@ -231,6 +231,27 @@ fn why_names_what_stands_in_the_way() {
 }
 
 #[test]
+fn why_tells_of_each_source_of_a_pool() {
+    let env = TestEnv::new();
+    Fake::source(&env, "one", "maximum = 1\n");
+    Fake::source(&env, "other", "maximum = 2\n");
+    env.source("both", "type = \"pool\"\nsources = [\"one\", \"other\"]\n");
+    let id = env.acquire("both");
+    let told = env.runner(["why", "both"]).run().ok();
+    for part in [
+        "draws on `one`, `other`: 0 idle of 1 that exist",
+        "at most 1: 0 idle, 1 leased",
+        "at most 2: 0 idle, 0 leased",
+    ] {
+        assert!(told.out().contains(part), "`{part}` is not said: {told}");
+    }
+    let json = env.runner(["why", "both", "--json"]).run().ok().json();
+    assert_eq!(json["kind"], "pool");
+    assert_eq!(json["considered"][1]["source"], "other");
+    env.runner(["release", &id]).run().ok();
+}
+
+#[test]
 fn the_wide_table_has_every_number() {
     let env = TestEnv::new();
     Fake::source(&env, "fake", "maximum = 3\nreserve = 2\n");

@@ -38,6 +38,7 @@ mod types;
 mod wait;
 mod watchdog;
 mod why;
+mod why_source;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;

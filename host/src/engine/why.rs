@@ -6,7 +6,7 @@ use runner_core::plan::{self, Why};
 use serde::Serialize;
 
 use super::round::Scope;
-use super::{Engine, EngineError, FailureKind, Owner, Result, TicketStatus, parse};
+use super::{Engine, EngineError, FailureKind, Listing, Owner, Result, TicketStatus, parse};
 use crate::store::{EventFilter, EventRow, StoreError};
 
 /// The answer of `why`.
@@ -15,13 +15,13 @@ use crate::store::{EventFilter, EventRow, StoreError};
 pub struct Explained {
     /// What it is about, as it was asked.
     pub subject: String,
-    /// `ticket`, `instance` or `source`.
+    /// `ticket`, `instance`, `source` or `pool`.
     pub kind: &'static str,
     /// The answer in a sentence.
     pub answer: String,
     /// For a ticket that waits: how many come before it.
     pub ahead: Option<u32>,
-    /// For a ticket that waits: each source, and why it does not serve.
+    /// For a ticket that waits: each source, and why it does not serve. For a pool: each of its sources, and how it does.
     pub considered: Vec<Considered>,
     /// What would help.
     pub unblocks: Vec<String>,
@@ -70,7 +70,7 @@ impl From<EventRow> for Happened {
 }
 
 /// So much of the past is told.
-const HISTORY: u32 = 20;
+pub(super) const HISTORY: u32 = 20;
 
 impl Engine {
     /// Explains a ticket (its number), an instance or a source.
@@ -86,27 +86,30 @@ impl Engine {
         {
             return self.why_instance(&name);
         }
-        match SourceName::new(subject) {
-            Ok(source) if self.knows(&source)? => self.why_source(&source),
-            _ => Err(EngineError::new(
+        self.why_source(subject)?.ok_or_else(|| {
+            EngineError::new(
                 FailureKind::UnknownInstance,
                 format!("there is no ticket, instance or source `{subject}`"),
             )
-            .hint("`runner status -v`, `runner ticket list --all` and `runner source list` show what there is")),
-        }
+            .hint("`runner status -v`, `runner ticket list --all` and `runner source list` show what there is")
+        })
     }
 
-    fn knows(&self, source: &SourceName) -> Result<bool> {
-        if self
-            .catalogue()
-            .listings()?
-            .iter()
-            .any(|listing| listing.name == *source)
-        {
-            return Ok(true);
+    fn why_source(&self, subject: &str) -> Result<Option<Explained>> {
+        let Ok(name) = SourceName::new(subject) else {
+            return Ok(None);
+        };
+        let listings = self.catalogue().listings()?;
+        let listing = listings.into_iter().find(|listing| listing.name == name);
+        match listing {
+            Some(Listing {
+                children: Some(children),
+                policy,
+                ..
+            }) => Ok(Some(self.explain_pool(&name, policy, &children)?)),
+            None if self.standing(&name)?.counts.live() == 0 => Ok(None),
+            _ => Ok(Some(self.explain_source(&name)?)),
         }
-        let counts = self.store().read::<_, StoreError>(|tx| tx.counts(source))?;
-        Ok(counts.live() > 0)
     }
 
     /// What happened, oldest first.
@@ -294,69 +297,6 @@ impl Engine {
             estimate: None,
             history: self.events(&EventFilter {
                 instance: Some(name.clone()),
-                last: Some(HISTORY),
-                ..EventFilter::default()
-            })?,
-        })
-    }
-
-    fn why_source(&self, source: &SourceName) -> Result<Explained> {
-        let (counts, health, waiting) = self.store().read::<_, StoreError>(|tx| {
-            Ok((
-                tx.counts(source)?,
-                tx.health(source)?,
-                tx.waiting_for(source)?,
-            ))
-        })?;
-        let current = self.catalogue().current(source);
-        let mut unblocks = Vec::new();
-        let policy = match &current {
-            Ok(Some((policy, _))) => format!("at most {}", policy.maximum),
-            Ok(None) => {
-                unblocks.push(
-                    "its configuration: what is idle is destroyed, nothing is made".to_owned(),
-                );
-                "not configured any more".to_owned()
-            }
-            Err(error) => {
-                unblocks.push("a configuration that is right".to_owned());
-                format!("not usable: {}", super::provision::chain(error))
-            }
-        };
-        let mut answer = format!(
-            "source `{source}` ({policy}): {} idle, {} leased, {} starting, {} leaving; {} tickets wait for it",
-            counts.ready,
-            counts.leased + counts.releasing,
-            counts.starting,
-            counts.broken + counts.discarding,
-            waiting.len()
-        );
-        let now = self.now();
-        if health.failures > 0 {
-            answer.push_str(&format!("; it failed {} times in a row", health.failures));
-            if let Some(error) = &health.last_error {
-                answer.push_str(&format!(", lately: {error}"));
-            }
-            if let Some(until) = health.left_out_until.filter(|until| *until > now) {
-                unblocks.push(format!(
-                    "{} s: then it is tried again",
-                    (until.0 - now.0) / 1000
-                ));
-            }
-        }
-        if let Some(rate) = health.success_rate {
-            answer.push_str(&format!("; {:.0} % of its starts succeed", rate * 100.0));
-        }
-        Ok(Explained {
-            subject: source.to_string(),
-            kind: "source",
-            answer,
-            ahead: None,
-            considered: Vec::new(),
-            unblocks,
-            estimate: health.start_time,
-            history: self.events(&EventFilter {
-                source: Some(source.clone()),
                 last: Some(HISTORY),
                 ..EventFilter::default()
             })?,

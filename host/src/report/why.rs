@@ -11,7 +11,11 @@ use crate::engine::Explained;
 pub fn text(explained: &Explained, zone: &TimeZone) -> String {
     let mut out = format!("{}\n", escape::line(&explained.answer));
     if !explained.considered.is_empty() {
-        let mut table = Table::new(["source", "why it does not serve"]);
+        let heading = match explained.kind {
+            "pool" => "how it does",
+            _ => "why it does not serve",
+        };
+        let mut table = Table::new(["source", heading]);
         for one in &explained.considered {
             // The table says already which source it is.
             let own = format!("source `{}` ", one.source);
@@ -29,7 +33,7 @@ pub fn text(explained: &Explained, zone: &TimeZone) -> String {
     }
     if let Some(seconds) = explained.estimate {
         let what = match explained.kind {
-            "source" => "one start takes",
+            "source" | "pool" => "one start takes",
             _ => "it may take",
         };
         out.push_str(&format!("\n{what} about {}, as lately\n", span(seconds)));
