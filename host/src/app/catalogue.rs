@@ -37,6 +37,7 @@ impl AppCatalogue {
                 ssh,
                 path: app.environment().path.clone(),
                 work: Some(app.environment().state.join("work")),
+                tap: None,
             },
         })
     }

@@ -4,10 +4,12 @@
 use std::collections::HashSet;
 
 use runner_core::id::Token;
+use serde_json::Value;
 
 use super::bindings::{facts, inventory, types};
 use super::rights::Rights;
 use super::text;
+use crate::provider::wire::Wire as _;
 use crate::provider::{Access, Allocated, ErrorKind, ExitStatus, Facts, Listed, SshTarget};
 
 const LONGEST_HANDLE: usize = 4096;
@@ -46,10 +48,17 @@ pub(crate) trait Answer: Send + 'static {
 
     /// The answer, when it is one that the contract allows under this grant.
     fn check(self, rights: Rights<'_>) -> Result<Self::Checked, Bad>;
+
+    /// What a tap is shown of it.
+    fn shown(checked: &Self::Checked) -> Value;
 }
 
 impl Answer for () {
     type Checked = ();
+
+    fn shown(checked: &Self::Checked) -> Value {
+        checked.to_json()
+    }
 
     fn size(&self) -> usize {
         0
@@ -62,6 +71,10 @@ impl Answer for () {
 
 impl Answer for types::ExitStatus {
     type Checked = ExitStatus;
+
+    fn shown(checked: &Self::Checked) -> Value {
+        checked.to_json()
+    }
 
     fn size(&self) -> usize {
         0
@@ -80,6 +93,10 @@ impl Answer for types::ExitStatus {
 
 impl Answer for types::Allocated {
     type Checked = Allocated;
+
+    fn shown(checked: &Self::Checked) -> Value {
+        checked.to_json()
+    }
 
     fn size(&self) -> usize {
         let attributes: usize = self
@@ -146,6 +163,10 @@ impl Answer for types::Allocated {
 impl Answer for Vec<inventory::exports::runner::plugin::inventory::Entry> {
     type Checked = Vec<Listed>;
 
+    fn shown(checked: &Self::Checked) -> Value {
+        checked.to_json()
+    }
+
     fn size(&self) -> usize {
         self.iter()
             .map(|entry| entry.token.len() + entry.handle.len())
@@ -184,6 +205,10 @@ impl Answer for Vec<inventory::exports::runner::plugin::inventory::Entry> {
 
 impl Answer for facts::exports::runner::plugin::facts::Facts {
     type Checked = Facts;
+
+    fn shown(checked: &Self::Checked) -> Value {
+        checked.to_json()
+    }
 
     fn size(&self) -> usize {
         [&self.arch, &self.os, &self.hostname, &self.address]

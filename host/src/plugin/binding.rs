@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use runner_core::id::SourceName;
 
-use super::{Capabilities, Limits};
+use super::{Capabilities, Limits, Tap};
 use crate::provider::CallContext;
 use crate::transport::SshSessions;
 
@@ -40,6 +40,8 @@ pub struct Services {
     pub path: OsString,
     /// The directory that holds the private directories of all instances; none: plugins are not told.
     pub work: Option<PathBuf>,
+    /// Looks on at the imports; none: nobody.
+    pub tap: Option<Arc<dyn Tap>>,
 }
 
 impl Default for Services {
@@ -51,6 +53,7 @@ impl Default for Services {
             ssh: None,
             path: OsString::new(),
             work: None,
+            tap: None,
         }
     }
 }

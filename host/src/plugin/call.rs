@@ -27,6 +27,8 @@ use super::failure::{DeadlinePassed, Failures, seconds};
 use super::guest_log::GuestLog;
 use super::limiter::LimitHit;
 use super::state::{Bound, State};
+use super::tap::Tapped;
+use crate::provider::wire::{self, tagged};
 use crate::provider::{CallContext, ProviderError, Target};
 
 /// What a guest may hand over in one host call, whatever its limit on answers: the largest HTTP body, and its frame.
@@ -40,6 +42,8 @@ pub(crate) struct Call {
     pub(crate) deadline: Duration,
     /// For hooks.
     pub(crate) target: Option<Arc<dyn Target>>,
+    /// Somebody looks on.
+    pub(crate) tapped: Option<Arc<Tapped>>,
 }
 
 /// What the body of a call gives back: wasmtime's error, the guest's error, or an answer.
@@ -48,6 +52,24 @@ pub(crate) type Outcome<'a, T> =
 
 /// Calls the plugin. `body` makes the typed call on the new instance.
 pub(crate) async fn call<T: Answer>(
+    bound: &Arc<Bound>,
+    call: Call,
+    body: impl for<'a> FnOnce(&'a mut Store<State>, &'a Instance, &'a Bound) -> Outcome<'a, T>
+    + Send
+    + 'static,
+) -> Result<T::Checked, ProviderError> {
+    let tapped = call.tapped.clone();
+    let outcome = in_a_task(bound, call, body).await;
+    if let Some(tapped) = tapped {
+        tapped.end(&match &outcome {
+            Ok(answer) => tagged("ok", T::shown(answer)),
+            Err(error) => tagged("error", wire::error_json(error)),
+        });
+    }
+    outcome
+}
+
+async fn in_a_task<T: Answer>(
     bound: &Arc<Bound>,
     call: Call,
     body: impl for<'a> FnOnce(&'a mut Store<State>, &'a Instance, &'a Bound) -> Outcome<'a, T>
@@ -95,8 +117,8 @@ async fn perform<T: Answer>(
     let running = bound.engine.run();
     let running = running
         .map_err(|e| failures.host("cannot start the thread that interrupts plugins", &e))?;
-    let mut state =
-        State::new(bound, context.clone(), running, log).map_err(|e| failures.not_prepared(&e))?;
+    let mut state = State::new(bound, context.clone(), running, log, call.tapped)
+        .map_err(|e| failures.not_prepared(&e))?;
     state.deadline = deadline;
     state.target = call.target;
     let mut store = new_store(bound, state, bounds);

@@ -56,6 +56,7 @@ impl Hook for PluginHook {
             instance: Some(instance.name.as_str().to_owned()),
             deadline: self.bound.limits.hook,
             target: Some(target),
+            tapped: None,
         };
         let instance = convert::instance(instance);
         let event = Event {
@@ -93,6 +94,7 @@ impl Hook for PluginHook {
             instance: None,
             deadline: self.bound.limits.route,
             target: None,
+            tapped: None,
         };
         let asked = candidates.len();
         let request = route::ticket(request);

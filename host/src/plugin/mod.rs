@@ -2,8 +2,8 @@
 //!
 //! Two halves. Inspection (`locate`, `sections`, `manifest`, `exports`, `component`, `schema`, `requests`,
 //! `capabilities`, `consent`, `limits_config`, `compiled`) never runs or compiles guest code. The other half calls it: `host` is the door,
-//! `load` compiles and links, `call` makes one call in a fresh `state`, `imports` are what a guest can ask for, and `answer` and
-//! `failure` are what comes back.
+//! `load` compiles and links, `call` makes one call in a fresh `state`, `imports` are what a guest can ask for (each through the
+//! seam of `tap`), and `answer` and `failure` are what comes back.
 
 mod answer;
 mod binding;
@@ -39,7 +39,9 @@ mod route;
 mod schema;
 mod schema_bounds;
 mod sections;
+mod shapes;
 mod state;
+mod tap;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -56,4 +58,5 @@ pub use locate::{Locator, Origin, PluginDirs, digest_of};
 pub use manifest::{Config, Kind, Manifest, Maximum};
 pub use requests::{DirectoryRequest, HttpRequest, Port, Requests};
 pub use schema::ConfigProblem;
+pub use tap::{Ask, Tap, Verdict};
 pub use text::{printable, printable_cut};

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::{Value, json};
 use wasmtime::component::Resource;
 
 use super::call::{Call, call};
 use super::convert;
 use super::state::{Bound, CallerStdio, State};
+use super::tap::Tapped;
+use crate::provider::wire::Wire as _;
 use crate::provider::{
     Allocated, Command, Direction, Doomed, ErrorKind, ExitStatus, Facts, Instance, Listed,
     Optional, Provider, ProviderError, Request, Result, Stdio,
@@ -21,12 +24,21 @@ pub(crate) struct PluginProvider {
 }
 
 impl PluginProvider {
-    fn call(&self, name: &'static str, instance: Option<&str>, deadline: Duration) -> Call {
+    /// `args` is what a tap is shown of the arguments.
+    fn call(
+        &self,
+        name: &'static str,
+        instance: Option<&str>,
+        deadline: Duration,
+        args: impl FnOnce() -> Value,
+    ) -> Call {
+        let tap = self.bound.services.tap.clone();
         Call {
             name,
             instance: instance.map(str::to_owned),
             deadline,
             target: None,
+            tapped: tap.map(|tap| Tapped::begin(tap, name, &args())),
         }
     }
 
@@ -100,6 +112,7 @@ impl Provider for PluginProvider {
             "allocate",
             Some(request.name.as_str()),
             self.bound.limits.allocate,
+            || request.to_json(),
         );
         let request = convert::request(request);
         required!(self, of, |store, guest, context| guest
@@ -113,7 +126,12 @@ impl Provider for PluginProvider {
         command: &Command,
         stdio: Stdio,
     ) -> Result<ExitStatus> {
-        let of = self.call("run", Some(instance.name.as_str()), self.bound.limits.run);
+        let of = self.call(
+            "run",
+            Some(instance.name.as_str()),
+            self.bound.limits.run,
+            || json!({ "instance": instance.to_json(), "command": command.to_json() }),
+        );
         let instance = convert::instance(instance);
         let command = convert::command(command);
         required!(self, of, |store, guest, context| {
@@ -125,7 +143,12 @@ impl Provider for PluginProvider {
     }
 
     async fn copy(&self, instance: &Instance, direction: &Direction, stdio: Stdio) -> Result<()> {
-        let of = self.call("copy", Some(instance.name.as_str()), self.bound.limits.copy);
+        let of = self.call(
+            "copy",
+            Some(instance.name.as_str()),
+            self.bound.limits.copy,
+            || json!({ "instance": instance.to_json(), "direction": direction.to_json() }),
+        );
         let instance = convert::instance(instance);
         let direction = convert::direction(direction);
         required!(self, of, |store, guest, context| {
@@ -141,6 +164,7 @@ impl Provider for PluginProvider {
             "discard",
             Some(doomed.name.as_str()),
             self.bound.limits.discard,
+            || doomed.to_json(),
         );
         let doomed = convert::doomed(doomed);
         let outcome = required!(self, of, |store, guest, context| guest
@@ -157,6 +181,7 @@ impl Provider for PluginProvider {
             "check",
             Some(instance.name.as_str()),
             self.bound.limits.check,
+            || instance.to_json(),
         );
         let instance = convert::instance(instance);
         optional!(
@@ -168,7 +193,7 @@ impl Provider for PluginProvider {
     }
 
     async fn list(&self) -> Result<Vec<Listed>> {
-        let of = self.call("list", None, self.bound.limits.list);
+        let of = self.call("list", None, self.bound.limits.list, || Value::Null);
         optional!(
             self,
             of,
@@ -182,6 +207,7 @@ impl Provider for PluginProvider {
             "probe",
             Some(instance.name.as_str()),
             self.bound.limits.probe,
+            || instance.to_json(),
         );
         let instance = convert::instance(instance);
         optional!(
@@ -197,6 +223,7 @@ impl Provider for PluginProvider {
             "reboot",
             Some(instance.name.as_str()),
             self.bound.limits.reboot,
+            || instance.to_json(),
         );
         let instance = convert::instance(instance);
         optional!(
@@ -212,6 +239,7 @@ impl Provider for PluginProvider {
             "signal",
             Some(instance.name.as_str()),
             self.bound.limits.signal,
+            || json!({ "instance": instance.to_json(), "command": command_id, "signal": signal }),
         );
         let instance = convert::instance(instance);
         let command_id = command_id.to_owned();
@@ -230,6 +258,7 @@ impl Provider for PluginProvider {
             "clean",
             Some(instance.name.as_str()),
             self.bound.limits.clean,
+            || instance.to_json(),
         );
         let instance = convert::instance(instance);
         optional!(

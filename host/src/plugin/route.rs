@@ -38,6 +38,11 @@ pub(crate) fn candidate(candidate: &RouteCandidate) -> Candidate {
 impl Answer for Vec<Verdict> {
     type Checked = Vec<RouteVerdict>;
 
+    fn shown(_: &Self::Checked) -> serde_json::Value {
+        // Hooks are not tapped.
+        serde_json::Value::Null
+    }
+
     fn size(&self) -> usize {
         self.iter()
             .map(|verdict| match verdict {

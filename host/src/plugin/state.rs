@@ -13,6 +13,7 @@ use super::guest_log::GuestLog;
 use super::limiter::{LimitHit, Limiter};
 use super::load::LoadedComponent;
 use super::rights::Rights;
+use super::tap::{Tapped, tap_wasi};
 use super::{Capabilities, DirectoryAccess, Limits};
 use crate::provider::{CallContext, Stdio, Target};
 use crate::transport::SshSessions;
@@ -87,6 +88,8 @@ pub(crate) struct State {
     pub(crate) deadline: Option<Instant>,
     /// For hooks: the instance that the event is about.
     pub(crate) target: Option<Arc<dyn Target>>,
+    /// Somebody looks on.
+    pub(crate) tapped: Option<Arc<Tapped>>,
 }
 
 impl State {
@@ -95,13 +98,14 @@ impl State {
         context: Arc<CallContext>,
         running: Running,
         log: &GuestLog,
+        tapped: Option<Arc<Tapped>>,
     ) -> wasmtime::Result<Self> {
         let limits = &bound.limits;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
         Ok(Self {
             table,
-            wasi: wasi(&bound.grant, log)?,
+            wasi: wasi(&bound.grant, log, tapped.as_ref())?,
             limiter: Limiter::new(limits.memory as usize, limits.tables as usize),
             bound: bound.clone(),
             context,
@@ -109,6 +113,7 @@ impl State {
             used: Used::default(),
             deadline: None,
             target: None,
+            tapped,
         })
     }
 
@@ -128,7 +133,11 @@ impl State {
 }
 
 /// Nothing is inherited: no environment, arguments, streams, sockets or names. Only granted directories are open.
-fn wasi(grant: &Capabilities, log: &GuestLog) -> wasmtime::Result<WasiCtx> {
+fn wasi(
+    grant: &Capabilities,
+    log: &GuestLog,
+    tapped: Option<&Arc<Tapped>>,
+) -> wasmtime::Result<WasiCtx> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(log.clone())
         .stderr(log.clone())
@@ -148,6 +157,9 @@ fn wasi(grant: &Capabilities, log: &GuestLog) -> wasmtime::Result<WasiCtx> {
                     path.display()
                 ))
             })?;
+    }
+    if let Some(tapped) = tapped {
+        tap_wasi(&mut wasi, tapped);
     }
     Ok(wasi.build())
 }

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use runner_core::id::{InstanceName, SourceName, Token};
 use tempfile::TempDir;
@@ -367,6 +367,7 @@ async fn a_panic_of_ours_ends_that_call_only() {
         instance: Some("here-0".to_owned()),
         deadline: std::time::Duration::ZERO,
         target: None,
+        tapped: None,
     };
     let outcome = call::call::<()>(&bound, of, |_, _, _| {
         Box::pin(async { panic!("a fault \x1b of the host") })
@@ -379,4 +380,136 @@ async fn a_panic_of_ours_ends_that_call_only() {
     );
     let made = bench.provider.allocate(&request(bench.dir.path())).await;
     assert!(made.is_ok(), "{made:?}");
+}
+
+/// Writes down what passes; at one import it says something else.
+struct Look {
+    passed: Mutex<Vec<String>>,
+    at: &'static str,
+    verdict: Verdict,
+}
+
+impl Look {
+    fn new(at: &'static str, verdict: Verdict) -> Arc<Self> {
+        Arc::new(Self {
+            passed: Mutex::default(),
+            at,
+            verdict,
+        })
+    }
+
+    fn note(&self, line: String) {
+        self.passed.lock().expect("nobody panicked").push(line);
+    }
+
+    /// Without what depends on the toolchain that made the component.
+    fn passed(&self) -> Vec<String> {
+        let passed = std::mem::take(&mut *self.passed.lock().expect("nobody panicked"));
+        let own = |line: &String| !line.contains("random") && !line.contains("clock");
+        passed.into_iter().filter(own).collect()
+    }
+}
+
+impl Tap for Look {
+    fn begin(&self, verb: &'static str, args: &serde_json::Value) -> u64 {
+        let handle = &args["instance"]["handle"];
+        self.note(format!("{verb} {handle}"));
+        9
+    }
+
+    fn ask(&self, ask: &Ask) -> Verdict {
+        let argv = &ask.request["command"]["argv"];
+        let argv = if argv.is_null() {
+            &ask.request["argv"]
+        } else {
+            argv
+        };
+        self.note(format!("{} {} {argv}", ask.call, ask.import));
+        match ask.import == self.at {
+            true => self.verdict.clone(),
+            false => Verdict::Perform,
+        }
+    }
+
+    fn told(&self, _: &Ask, told: &serde_json::Value) {
+        self.note(told.to_string());
+    }
+
+    fn end(&self, call: u64, outcome: &serde_json::Value) {
+        self.note(format!("{call} {outcome}"));
+    }
+
+    fn keeps_streams(&self) -> bool {
+        true
+    }
+}
+
+fn tapped(look: &Arc<Look>) -> Bench {
+    let tap: Arc<dyn Tap> = look.clone();
+    bench_with(|binding| binding.services.tap = Some(tap))
+}
+
+#[tokio::test]
+async fn a_tap_sees_what_passes_and_changes_nothing() {
+    let look = Look::new("", Verdict::Perform);
+    let bench = tapped(&look);
+    let (ended, stdout, stderr) = bench
+        .run(&["sh", "-c", "cat; echo e >&2; exit 3"], b"in")
+        .await;
+    assert_eq!(ended.expect("runs"), ExitStatus::Code(3));
+    assert_eq!((&*stdout, &*stderr), ("in", "e\n"));
+    assert_eq!(
+        look.passed(),
+        [
+            "run \"h\"",
+            "9 process.exec [\"sh\",\"-c\",\"cat; echo e >&2; exit 3\"]",
+            "{\"ok\":{\"status\":{\"code\":3},\"stdin\":\"in\",\"stdout\":\"in\",\"stderr\":\"e\\n\"}}",
+            "9 {\"ok\":{\"code\":3}}",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_tap_answers_for_the_world() {
+    let played = serde_json::json!({"ok": {"status": {"signal": 2}, "stdout": "played"}});
+    let look = Look::new("process.exec", Verdict::Answer(played));
+    let (ended, stdout, _) = tapped(&look).sh("echo real").await;
+    assert_eq!(ended.expect("runs"), ExitStatus::Signal(2));
+    assert_eq!(stdout, "played");
+
+    // What has no shape of an answer ends the call, and is no crash of the plugin's.
+    let look = Look::new(
+        "process.exec",
+        Verdict::Answer(serde_json::json!({"ok": 7})),
+    );
+    let error = tapped(&look).sh("echo real").await.0.expect_err("unusable");
+    assert!(
+        error.message.contains("`process.exec` cannot be used"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_tap_spoils_answers_and_kills_guests() {
+    let lost = serde_json::json!({"error": {"unavailable": {"message": "lost"}}});
+    let look = Look::new("process.exec", Verdict::PerformBut(lost));
+    let bench = tapped(&look);
+    let (ended, ..) = bench.sh("echo done > mark").await;
+    let error = ended.expect_err("it was spoiled");
+    assert_eq!(error.kind, ErrorKind::Unavailable { retry_after: None });
+    assert!(bench.dir.path().join("mark").exists(), "it was to be done");
+
+    for (verdict, done) in [(Verdict::Kill, false), (Verdict::PerformAndKill, true)] {
+        let look = Look::new("process.exec", verdict);
+        let bench = tapped(&look);
+        let (ended, ..) = bench.sh("echo done > mark").await;
+        let error = ended.expect_err("it was killed");
+        assert_eq!(error.kind, ErrorKind::Trapped);
+        assert!(
+            error.message.contains("killed at `process.exec`"),
+            "{error}"
+        );
+        assert_eq!(bench.dir.path().join("mark").exists(), done);
+        assert!(look.passed().contains(&"{\"end\":\"killed\"}".to_owned()));
+    }
 }

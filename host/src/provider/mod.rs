@@ -7,6 +7,7 @@
 mod error;
 mod hook;
 mod types;
+pub(crate) mod wire;
 
 use async_trait::async_trait;
 

@@ -17,7 +17,9 @@ use crate::plugin::bindings::types::{Error, Failure};
 use crate::plugin::limiter::LimitHit;
 use crate::plugin::rights::Rights;
 use crate::plugin::state::State;
+use crate::plugin::tap::through;
 use crate::plugin::{Capabilities, text};
+use crate::provider::wire::Wire as _;
 
 /// The largest body, in either direction.
 const LARGEST_BODY: u64 = 8 << 20;
@@ -30,6 +32,12 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
 
 impl Host for State {
     async fn fetch(&mut self, req: Request) -> Answer<Response> {
+        through!(self, "http.fetch", req.to_json(), self.fetch_granted(req))
+    }
+}
+
+impl State {
+    async fn fetch_granted(&mut self, req: Request) -> Answer<Response> {
         let granted = match Granted::new(self.bound.rights(), req) {
             Ok(granted) => granted,
             Err(refused) => return Ok(Err(refused)),
@@ -69,9 +77,7 @@ impl Host for State {
             Err(_gone) => Ok(Err(failed("the request was given up: its thread panicked"))),
         }
     }
-}
 
-impl State {
     /// Counts one request with such a body; answers how many bytes are left for the response.
     fn count_request(&mut self, body: u64) -> wasmtime::Result<u64> {
         self.used.http_requests += 1;

@@ -3,12 +3,14 @@
 use crate::plugin::bindings::log::{Host, Level};
 use crate::plugin::state::State;
 use crate::plugin::{LogLevel, text};
+use crate::provider::wire::Wire as _;
 
 /// Characters of one message.
 const LONGEST: usize = 4000;
 
 impl Host for State {
     async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        self.said("log.write", || message.to_json());
         let size = message.len() as u64 + 1;
         if self.used.log_bytes.saturating_add(size) > self.bound.limits.log {
             self.used.log_dropped += 1;

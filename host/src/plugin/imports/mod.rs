@@ -12,7 +12,7 @@ mod process;
 mod program;
 mod secrets;
 mod ssh;
-mod stdio;
+pub(crate) mod stdio;
 mod target;
 mod url;
 

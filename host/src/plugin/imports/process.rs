@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 
+use serde_json::json;
 use wasmtime::component::Resource;
 
 use super::program::{Program, Refused, resolve};
@@ -11,7 +12,10 @@ use crate::plugin::bindings::process::{Captured, Host};
 use crate::plugin::bindings::types::{Command, Error, ExitStatus};
 use crate::plugin::convert;
 use crate::plugin::state::{CallerStdio, State};
+use crate::plugin::tap::{through, through_connected};
 use crate::process::{self, ProcessError};
+use crate::provider::Stdio;
+use crate::provider::wire::Wire as _;
 
 /// What `output` collects of each stream.
 const CAPTURED: usize = 1 << 20;
@@ -26,6 +30,27 @@ const NOT_FOUND: u8 = 127;
 impl Host for State {
     async fn exec(&mut self, cmd: Command, io: Resource<CallerStdio>) -> Answer<ExitStatus> {
         let stdio = self.table.delete(io)?.0;
+        through_connected!(
+            self,
+            "process.exec",
+            cmd.to_json(),
+            stdio,
+            self.exec_granted(cmd, stdio)
+        )
+    }
+
+    async fn output(&mut self, cmd: Command, stdin: Vec<u8>) -> Answer<Captured> {
+        through!(
+            self,
+            "process.output",
+            json!({ "command": cmd.to_json(), "stdin": stdin.to_json() }),
+            self.output_granted(cmd, stdin)
+        )
+    }
+}
+
+impl State {
+    async fn exec_granted(&mut self, cmd: Command, stdio: Stdio) -> Answer<ExitStatus> {
         let program = match resolve(self.bound.rights(), &self.bound.services.path, cmd) {
             Ok(program) => program,
             Err(Refused::Error(refused)) => return Ok(Err(refused)),
@@ -54,7 +79,7 @@ impl Host for State {
         })
     }
 
-    async fn output(&mut self, cmd: Command, stdin: Vec<u8>) -> Answer<Captured> {
+    async fn output_granted(&mut self, cmd: Command, stdin: Vec<u8>) -> Answer<Captured> {
         let Program { mut native, .. } =
             match resolve(self.bound.rights(), &self.bound.services.path, cmd) {
                 Ok(program) => program,

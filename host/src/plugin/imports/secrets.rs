@@ -4,10 +4,23 @@ use super::{Answer, failed};
 use crate::plugin::bindings::secrets::Host;
 use crate::plugin::bindings::types::{Error, Failure};
 use crate::plugin::state::State;
+use crate::plugin::tap::through;
 use crate::plugin::text;
+use crate::provider::wire::Wire as _;
 
 impl Host for State {
     async fn get(&mut self, name: String) -> Answer<String> {
+        through!(
+            self,
+            "secrets.get",
+            name.to_json(),
+            self.granted_secret(name)
+        )
+    }
+}
+
+impl State {
+    async fn granted_secret(&mut self, name: String) -> Answer<String> {
         let shown = text::printable_cut(&name, 80);
         if !self.bound.grant.allows_secret(&name) {
             let message = format!("the secret `{shown}` is not granted");

@@ -1,5 +1,6 @@
 //! `ssh`: commands on granted hosts, through the user's OpenSSH.
 
+use serde_json::json;
 use wasmtime::component::Resource;
 
 use super::{Answer, chain, invalid};
@@ -9,7 +10,9 @@ use crate::plugin::bindings::ssh::Host;
 use crate::plugin::bindings::types::{self, Command, Error, ExitStatus, Failure, Retryable};
 use crate::plugin::convert;
 use crate::plugin::state::{CallerStdio, State};
-use crate::provider::SshTarget;
+use crate::plugin::tap::{through, through_connected};
+use crate::provider::wire::Wire as _;
+use crate::provider::{SshTarget, Stdio};
 use crate::transport::{TransportError, TransportKind};
 
 impl Host for State {
@@ -20,6 +23,46 @@ impl Host for State {
         io: Resource<CallerStdio>,
     ) -> Answer<ExitStatus> {
         let stdio = self.table.delete(io)?.0;
+        through_connected!(
+            self,
+            "ssh.exec",
+            json!({ "target": target.to_json(), "command": cmd.to_json() }),
+            stdio,
+            self.exec_on(target, cmd, stdio)
+        )
+    }
+
+    async fn output(
+        &mut self,
+        target: types::SshTarget,
+        cmd: Command,
+        stdin: Vec<u8>,
+    ) -> Answer<Captured> {
+        through!(
+            self,
+            "ssh.output",
+            json!({ "target": target.to_json(), "command": cmd.to_json(), "stdin": stdin.to_json() }),
+            self.output_on(target, cmd, stdin)
+        )
+    }
+
+    async fn disconnect(&mut self, target: types::SshTarget) -> Answer<()> {
+        through!(
+            self,
+            "ssh.disconnect",
+            target.to_json(),
+            self.disconnect_from(target)
+        )
+    }
+}
+
+impl State {
+    async fn exec_on(
+        &mut self,
+        target: types::SshTarget,
+        cmd: Command,
+        stdio: Stdio,
+    ) -> Answer<ExitStatus> {
         let target = match self.granted_target(target, Some(&cmd)) {
             Ok(target) => target,
             Err(refused) => return Ok(Err(refused)),
@@ -35,7 +78,7 @@ impl Host for State {
             .map_err(|e| guest_error(&e)))
     }
 
-    async fn output(
+    async fn output_on(
         &mut self,
         target: types::SshTarget,
         cmd: Command,
@@ -54,7 +97,7 @@ impl Host for State {
         Ok(outcome.map(convert::captured).map_err(|e| guest_error(&e)))
     }
 
-    async fn disconnect(&mut self, target: types::SshTarget) -> Answer<()> {
+    async fn disconnect_from(&mut self, target: types::SshTarget) -> Answer<()> {
         let target = match self.granted_target(target, None) {
             Ok(target) => target,
             Err(refused) => return Ok(Err(refused)),
@@ -63,9 +106,7 @@ impl Host for State {
         let outcome = self.bound.ssh.disconnect(&target).await;
         Ok(outcome.map_err(|e| guest_error(&e)))
     }
-}
 
-impl State {
     fn granted_target(
         &self,
         target: types::SshTarget,

@@ -15,6 +15,8 @@ use super::{Answer, failed};
 use crate::plugin::bindings::process::HostStdio;
 use crate::plugin::bindings::types::Error;
 use crate::plugin::state::{CallerStdio, State};
+use crate::plugin::tap::through;
+use crate::provider::wire::Wire as _;
 
 /// The largest piece that a guest moves at once.
 const CHUNK: usize = 1 << 20;
@@ -23,13 +25,16 @@ const READY: usize = 4096;
 
 impl HostStdio for State {
     async fn read_stdin(&mut self, io: Resource<CallerStdio>, max: u32) -> Answer<Vec<u8>> {
-        let _quiet = self.running.pause();
-        let stdin = self.table.get(&io)?.0.stdin.as_fd();
-        let outcome = read(stdin, (max as usize).min(CHUNK)).await;
-        Ok(outcome.map_err(|e| failed(format!("the caller's standard input cannot be read: {e}"))))
+        through!(
+            self,
+            "process.read-stdin",
+            max.to_json(),
+            self.read(io, max)
+        )
     }
 
     async fn write_stdout(&mut self, io: Resource<CallerStdio>, bytes: Vec<u8>) -> Answer<()> {
+        self.said("process.write-stdout", || bytes.to_json());
         let _quiet = self.running.pause();
         let stdout = self.table.get(&io)?.0.stdout.as_fd();
         let outcome = write(stdout, bytes).await;
@@ -37,6 +42,7 @@ impl HostStdio for State {
     }
 
     async fn write_stderr(&mut self, io: Resource<CallerStdio>, bytes: Vec<u8>) -> Answer<()> {
+        self.said("process.write-stderr", || bytes.to_json());
         let _quiet = self.running.pause();
         let stderr = self.table.get(&io)?.0.stderr.as_fd();
         let outcome = write(stderr, bytes).await;
@@ -49,13 +55,23 @@ impl HostStdio for State {
     }
 }
 
+impl State {
+    async fn read(&mut self, io: Resource<CallerStdio>, max: u32) -> Answer<Vec<u8>> {
+        let _quiet = self.running.pause();
+        let stdin = self.table.get(&io)?.0.stdin.as_fd();
+        let outcome = read(stdin, (max as usize).min(CHUNK)).await;
+        Ok(outcome.map_err(|e| failed(format!("the caller's standard input cannot be read: {e}"))))
+    }
+}
+
 fn not_written(which: &str, error: &io::Error) -> Error {
     failed(format!(
         "the caller's standard {which} cannot be written: {error}"
     ))
 }
 
-async fn read(fd: BorrowedFd<'_>, max: usize) -> io::Result<Vec<u8>> {
+/// Up to `max` bytes of what is there, waiting for the first; empty at the end.
+pub(crate) async fn read(fd: BorrowedFd<'_>, max: usize) -> io::Result<Vec<u8>> {
     if max == 0 {
         return Ok(Vec::new());
     }
@@ -78,6 +94,14 @@ fn read_now(fd: BorrowedFd<'_>, max: usize) -> io::Result<Vec<u8>> {
     };
     bytes.truncate(read);
     Ok(bytes)
+}
+
+/// All of it, in pieces.
+pub(crate) async fn write_all(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    for piece in bytes.chunks(CHUNK) {
+        write(fd, piece.to_vec()).await?;
+    }
+    Ok(())
 }
 
 async fn write(fd: BorrowedFd<'_>, bytes: Vec<u8>) -> io::Result<()> {
