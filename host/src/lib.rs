@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod jobs;
 pub mod plugin;
 pub mod process;
 pub mod provider;
