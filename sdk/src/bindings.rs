@@ -28,12 +28,13 @@ pub mod hook {
         pub_export_macro: true,
         additional_derives: [PartialEq, Eq],
         with: {
-            "runner:plugin/types@0.1.0": crate::bindings::provider::runner::plugin::types,
-            "runner:plugin/process@0.1.0": crate::bindings::provider::runner::plugin::process,
-            "runner:plugin/ssh@0.1.0": crate::bindings::provider::runner::plugin::ssh,
-            "runner:plugin/http@0.1.0": crate::bindings::provider::runner::plugin::http,
-            "runner:plugin/secrets@0.1.0": crate::bindings::provider::runner::plugin::secrets,
-            "runner:plugin/log@0.1.0": crate::bindings::provider::runner::plugin::log,
+            "runner:plugin/types@0.2.0": crate::bindings::provider::runner::plugin::types,
+            "runner:plugin/process@0.2.0": crate::bindings::provider::runner::plugin::process,
+            "runner:plugin/ssh@0.2.0": crate::bindings::provider::runner::plugin::ssh,
+            "runner:plugin/http@0.2.0": crate::bindings::provider::runner::plugin::http,
+            "runner:plugin/secrets@0.2.0": crate::bindings::provider::runner::plugin::secrets,
+            "runner:plugin/state@0.2.0": crate::bindings::provider::runner::plugin::state,
+            "runner:plugin/log@0.2.0": crate::bindings::provider::runner::plugin::log,
         },
     });
 }
@@ -48,7 +49,7 @@ macro_rules! optional {
                 pub_export_macro: true,
                 additional_derives: [PartialEq, Eq $(, $derive)*],
                 with: {
-                    "runner:plugin/types@0.1.0": crate::bindings::provider::runner::plugin::types,
+                    "runner:plugin/types@0.2.0": crate::bindings::provider::runner::plugin::types,
                 },
             });
         }

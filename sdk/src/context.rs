@@ -10,6 +10,9 @@ use crate::bindings::provider::runner::plugin::types as wit;
 pub struct Context<C> {
     /// The name of the source, as the operator wrote it.
     pub source: String,
+    /// Which books this is for: 16 hexadecimal digits, the same for ever. Two of them may have a source of one name over one
+    /// backend: label what you make with this too, and list only what carries it.
+    pub state_id: String,
     /// The plugin's own keys: already validated against the manifest's schema, its defaults filled in.
     pub config: C,
 }
@@ -20,6 +23,7 @@ impl<C: DeserializeOwned> Context<C> {
         match serde_json::from_str(&ctx.config) {
             Ok(config) => Ok(Self {
                 source: ctx.source,
+                state_id: ctx.state_id,
                 config,
             }),
             // The host validated it, so the schema in the manifest and the Rust type disagree.

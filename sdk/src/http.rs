@@ -62,6 +62,7 @@ impl Request {
             headers: Vec::new(),
             body: Vec::new(),
             timeout: None,
+            auth: None,
         })
     }
 

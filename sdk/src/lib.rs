@@ -55,6 +55,7 @@ pub mod process;
 mod provider;
 pub mod secrets;
 pub mod ssh;
+pub mod state;
 pub mod target;
 mod types;
 
@@ -65,8 +66,8 @@ pub use output::Output;
 pub use process::Stdio;
 pub use provider::{Inventory, Liveness, Power, Probe, Provider, Reuse, Signals};
 pub use types::{
-    Access, Allocated, Command, Direction, Doomed, Entry, ExitStatus, Facts, Instance, Request,
-    SshTarget,
+    Access, Allocated, Command, Direction, Doomed, Entry, ExitStatus, Facts, HostKeys, Instance,
+    Request, SshAccess, SshKey, SshTarget,
 };
 
 /// What the macros need to reach from an author's crate. Not part of the interface.

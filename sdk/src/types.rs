@@ -8,7 +8,8 @@ pub use crate::bindings::facts::exports::runner::plugin::facts::Facts;
 pub use crate::bindings::inventory::exports::runner::plugin::inventory::Entry;
 pub use crate::bindings::provider::exports::runner::plugin::provider::Direction;
 pub use crate::bindings::provider::runner::plugin::types::{
-    Access, Allocated, Command, Doomed, ExitStatus, Instance, Request, SshTarget,
+    Access, Allocated, Command, Doomed, ExitStatus, HostKeys, Instance, Request, SshAccess, SshKey,
+    SshTarget,
 };
 
 impl Allocated {
@@ -21,10 +22,11 @@ impl Allocated {
         }
     }
 
-    /// Reached by OpenSSH from the host, with no plugin code on the way.
+    /// Reached by OpenSSH from the host, with no plugin code on the way. A target alone is reached as the user's own `ssh`
+    /// would; an [`SshAccess`] says more.
     #[must_use]
-    pub fn by_ssh(mut self, target: SshTarget) -> Self {
-        self.access = Access::Ssh(target);
+    pub fn by_ssh(mut self, access: impl Into<SshAccess>) -> Self {
+        self.access = Access::Ssh(access.into());
         self
     }
 
@@ -59,6 +61,78 @@ impl Instance {
     /// The instance's own directory on the host, for a plugin whose manifest requests `workdir`.
     pub fn workdir(&self) -> Result<&str, Error> {
         workdir(self.workdir.as_ref())
+    }
+}
+
+impl From<SshTarget> for SshAccess {
+    fn from(target: SshTarget) -> Self {
+        Self {
+            host: target.host,
+            port: target.port,
+            user: target.user,
+            keys: Vec::new(),
+            certificate: None,
+            password: None,
+            host_keys: HostKeys::KnownHosts,
+        }
+    }
+}
+
+impl SshAccess {
+    /// This host, on the usual port, and otherwise as the user's own `ssh` has it.
+    pub fn new(host: impl Into<String>) -> Self {
+        Self::from(SshTarget {
+            host: host.into(),
+            port: None,
+            user: None,
+        })
+    }
+
+    /// Another port.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// The user to log in as.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// Offers this key, and no other than those that are named.
+    #[must_use]
+    pub fn key(mut self, key: SshKey) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// The name of the secret that holds the password.
+    #[must_use]
+    pub fn password(mut self, secret: impl Into<String>) -> Self {
+        self.password = Some(secret.into());
+        self
+    }
+
+    /// Accepts only this key of the machine (`ssh-ed25519 AAAA…` or `SHA256:…`), or others that are pinned as well.
+    #[must_use]
+    pub fn pinned(mut self, key: impl Into<String>) -> Self {
+        match &mut self.host_keys {
+            HostKeys::Pinned(keys) => keys.push(key.into()),
+            HostKeys::KnownHosts | HostKeys::FirstUse => {
+                self.host_keys = HostKeys::Pinned(vec![key.into()]);
+            }
+        }
+        self
+    }
+
+    /// Accepts the first key that the machine shows, and no other afterwards.
+    #[must_use]
+    pub fn first_use(mut self) -> Self {
+        self.host_keys = HostKeys::FirstUse;
+        self
     }
 }
 

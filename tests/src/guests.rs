@@ -1,6 +1,6 @@
-//! Where the components lie that `build.rs` compiled from `guests/` and `examples/`.
+//! Where the components lie that `build.rs` compiled from `guests/` and `examples/`, and those that are kept as they were.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A well-behaved provider whose backend is a directory of files, see `guests/fake`.
 pub fn fake() -> &'static Path {
@@ -30,4 +30,10 @@ pub fn audit_hook() -> &'static Path {
 /// The example of a hook that routes, see `examples/route-hook`.
 pub fn route_hook() -> &'static Path {
     Path::new(env!("EXAMPLE_ROUTE_HOOK"))
+}
+
+/// A component of an earlier version of the contract, see `kept/README.md`.
+pub fn kept(name: &str) -> PathBuf {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("kept");
+    kept.join(format!("{name}.wasm"))
 }

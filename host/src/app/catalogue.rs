@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use runner_core::id::SourceName;
+use runner_core::id::{SourceName, Token};
 use runner_core::policy::{Limit, Millis, Policy, Tag};
 
+use super::books::StateBooks;
 use super::consent::Refuse;
 use super::resolve::Bound;
 use super::secrets::UserSecrets;
@@ -12,7 +13,7 @@ use super::{App, unloadable};
 use crate::config::{SourceConfig, SourceKind};
 use crate::engine::{Catalogue, Definition, Draw, EngineError, FailureKind, Listing, Result};
 use crate::plugin::{Binding, Maximum, NoSink, Services};
-use crate::provider::{Hook, HookPoint, Listed, Provider, SshTarget};
+use crate::provider::{Hook, HookPoint, Listed, Provider, SshAccess};
 use crate::transport::SshInstance;
 
 /// The catalogue over the real configuration and the real plugins.
@@ -33,6 +34,7 @@ impl AppCatalogue {
             limits: bound.limits.clone(),
             services: Services {
                 secrets: Arc::new(UserSecrets(app.clone())),
+                books: Arc::new(StateBooks(app.clone())),
                 log: Arc::new(NoSink),
                 ssh,
                 path: app.environment().path.clone(),
@@ -91,11 +93,22 @@ impl Catalogue for AppCatalogue {
             .map_err(unloadable)
     }
 
-    fn ssh(&self, definition: &Definition, target: &SshTarget) -> Result<Arc<dyn Provider>> {
+    fn ssh(
+        &self,
+        definition: &Definition,
+        _token: &Token,
+        access: &SshAccess,
+    ) -> Result<Arc<dyn Provider>> {
+        if !access.is_plain() {
+            return Err(EngineError::new(
+                FailureKind::Invalid,
+                "this `runner` cannot log in with keys, passwords or host keys of the plugin's yet",
+            ));
+        }
         let sessions = Arc::clone(self.0.ssh()?);
         Ok(Arc::new(SshInstance::new(
             sessions,
-            target.clone(),
+            access.target(),
             definition.source.to_string(),
         )))
     }

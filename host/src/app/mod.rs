@@ -3,6 +3,7 @@
 //!
 //! Everything is opened on first use: `status` never touches a component, `run` never reads the configuration.
 
+mod books;
 mod catalogue;
 mod consent;
 mod environment;

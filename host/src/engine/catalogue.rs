@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use runner_core::id::{SourceName, Timestamp};
+use runner_core::id::{SourceName, Timestamp, Token};
 use runner_core::policy::{Millis, Policy, Tag};
 
 use super::{Definition, Result};
-use crate::provider::{Hook, HookPoint, Provider, SshTarget};
+use crate::provider::{Hook, HookPoint, Provider, SshAccess};
 
 /// A source or pool as it is configured now.
 #[derive(Clone, Debug)]
@@ -27,8 +27,13 @@ pub trait Catalogue: Send + Sync {
     /// The provider that made, and drives, the instances of a definition.
     fn provider(&self, definition: &Definition) -> Result<Arc<dyn Provider>>;
 
-    /// The host's own way to an instance that is reached by ssh; loads no component.
-    fn ssh(&self, definition: &Definition, target: &SshTarget) -> Result<Arc<dyn Provider>>;
+    /// The host's own way to the instance with this token, which is reached by ssh; loads no component.
+    fn ssh(
+        &self,
+        definition: &Definition,
+        token: &Token,
+        access: &SshAccess,
+    ) -> Result<Arc<dyn Provider>>;
 
     /// The hook plugins of a definition that listen at this point, in order.
     fn hooks(&self, definition: &Definition, at: HookPoint) -> Result<Vec<Arc<dyn Hook>>>;

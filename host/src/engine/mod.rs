@@ -198,7 +198,7 @@ impl Engine {
         };
         let provider = match access {
             Access::Plugin => self.catalogue().provider(definition)?,
-            Access::Ssh(target) => self.catalogue().ssh(definition, &target)?,
+            Access::Ssh(access) => self.catalogue().ssh(definition, &row.token, &access)?,
         };
         Ok((provider, instance_of(row)))
     }

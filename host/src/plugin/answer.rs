@@ -8,17 +8,15 @@ use serde_json::Value;
 
 use super::bindings::{facts, inventory, types};
 use super::rights::Rights;
-use super::text;
+use super::{ssh_access, text};
 use crate::provider::wire::Wire as _;
-use crate::provider::{Access, Allocated, ErrorKind, ExitStatus, Facts, Listed, SshTarget};
+use crate::provider::{Access, Allocated, ErrorKind, ExitStatus, Facts, Listed};
 
 const LONGEST_HANDLE: usize = 4096;
 const MOST_ATTRIBUTES: usize = 32;
 const LONGEST_ATTRIBUTE: usize = 256;
 const MOST_ENTRIES: usize = 100_000;
 const LONGEST_FACT: usize = 256;
-/// As long as a host name can be, and longer than any alias somebody types.
-const LONGEST_HOST: usize = 255;
 
 /// Why an answer is not used.
 #[derive(Debug)]
@@ -29,7 +27,7 @@ pub(crate) struct Bad {
 }
 
 impl Bad {
-    fn malformed(message: impl Into<String>) -> Self {
+    pub(super) fn malformed(message: impl Into<String>) -> Self {
         Self {
             kind: ErrorKind::Malformed,
             message: message.into(),
@@ -106,7 +104,7 @@ impl Answer for types::Allocated {
             .sum();
         let access = match &self.access {
             types::Access::Plugin => 0,
-            types::Access::Ssh(target) => target.host.len() + optional(target.user.as_ref()),
+            types::Access::Ssh(access) => ssh_access::size(access),
         };
         self.handle.len() + attributes + access
     }
@@ -115,21 +113,7 @@ impl Answer for types::Allocated {
         handle(&self.handle)?;
         let access = match self.access {
             types::Access::Plugin => Access::Plugin,
-            types::Access::Ssh(target) => {
-                let target = super::convert::ssh_target(target);
-                ssh_target(&target).map_err(Bad::malformed)?;
-                if !rights.grant.allows_ssh(&target.host) {
-                    return Err(Bad {
-                        kind: ErrorKind::Denied,
-                        message: format!(
-                            "the plugin wants its instance to be reached by ssh at `{}`, which is not granted",
-                            target.host
-                        ),
-                        remedy: Some(rights.remedy("ssh")),
-                    });
-                }
-                Access::Ssh(target)
-            }
+            types::Access::Ssh(access) => Access::Ssh(ssh_access::check(access, rights)?),
         };
         if self.attributes.len() > MOST_ATTRIBUTES {
             let message = format!(
@@ -286,29 +270,6 @@ fn fact(name: &str, value: Option<String>) -> Result<Option<String>, Bad> {
     }
 }
 
-/// Nothing in a target may be taken for an option or for more than one word. The message names the part, escaped.
-pub(crate) fn ssh_target(target: &SshTarget) -> Result<(), String> {
-    let word = |what: &str, value: &str| {
-        let bad = value.is_empty()
-            || value.len() > LONGEST_HOST
-            || value.starts_with('-')
-            || value.chars().any(|c| c.is_control() || c.is_whitespace());
-        if bad {
-            let shown = text::printable_cut(value, 80);
-            Err(format!(
-                "`{shown}` is not {what} for ssh: 1 to {LONGEST_HOST} bytes, no blanks, not starting with `-`"
-            ))
-        } else {
-            Ok(())
-        }
-    };
-    word("a host", &target.host)?;
-    match &target.user {
-        Some(user) => word("a user", user),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,17 +287,6 @@ mod tests {
             handle: handle.into(),
             access: types::Access::Plugin,
             attributes: vec![("a\x1b".into(), "b\n".into())],
-        }
-    }
-
-    fn over_ssh(host: &str, user: Option<&str>) -> types::Allocated {
-        types::Allocated {
-            access: types::Access::Ssh(types::SshTarget {
-                host: host.into(),
-                port: None,
-                user: user.map(Into::into),
-            }),
-            ..allocated("h")
         }
     }
 
@@ -365,29 +315,6 @@ mod tests {
         let mut long = allocated("h");
         long.attributes = vec![("k".into(), "v".repeat(257))];
         assert!(long.check(rights(&none)).is_err());
-    }
-
-    #[test]
-    fn ssh_needs_a_grant_and_a_clean_target() {
-        let mut grant = Capabilities::default();
-        let refused = over_ssh("web", None)
-            .check(rights(&grant))
-            .expect_err("not granted");
-        assert_eq!(refused.kind, ErrorKind::Denied);
-        grant.ssh.insert("*".into());
-        assert!(over_ssh("web", Some("root")).check(rights(&grant)).is_ok());
-        for (host, user) in [
-            ("-oProxyCommand=x", None),
-            ("a b", None),
-            ("", None),
-            ("web", Some("-x")),
-            ("web", Some("a\nb")),
-        ] {
-            let refused = over_ssh(host, user)
-                .check(rights(&grant))
-                .expect_err("malformed");
-            assert_eq!(refused.kind, ErrorKind::Malformed);
-        }
     }
 
     #[test]

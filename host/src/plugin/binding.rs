@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use runner_core::id::SourceName;
 
-use super::{Capabilities, Limits, Tap};
+use super::{Books, Capabilities, Limits, NoBooks, Tap};
 use crate::provider::CallContext;
 use crate::transport::SshSessions;
 
@@ -32,6 +32,8 @@ pub struct Binding {
 pub struct Services {
     /// Values of granted secrets.
     pub secrets: Arc<dyn Secrets>,
+    /// What is recorded and kept.
+    pub books: Arc<dyn Books>,
     /// Where messages go, beside `tracing`.
     pub log: Arc<dyn LogSink>,
     /// OpenSSH sessions; none: the plugin host's own, with the user's `ssh` as it is.
@@ -45,10 +47,11 @@ pub struct Services {
 }
 
 impl Default for Services {
-    /// No secrets, no programs to find; messages go to `tracing` only.
+    /// No secrets, no books, no programs to find; messages go to `tracing` only.
     fn default() -> Self {
         Self {
             secrets: Arc::new(NoSecrets),
+            books: Arc::new(NoBooks),
             log: Arc::new(NoSink),
             ssh: None,
             path: OsString::new(),

@@ -26,6 +26,7 @@ use super::compute::Meter;
 use super::failure::{DeadlinePassed, Failures, seconds};
 use super::guest_log::GuestLog;
 use super::limiter::LimitHit;
+use super::purpose::Purpose;
 use super::state::{Bound, State};
 use super::tap::Tapped;
 use crate::provider::wire::{self, tagged};
@@ -37,6 +38,7 @@ const LEAST_FUEL: u64 = (8 << 20) + (64 << 10);
 /// What is called, and for whom.
 pub(crate) struct Call {
     pub(crate) name: &'static str,
+    pub(crate) purpose: Purpose,
     pub(crate) instance: Option<String>,
     /// Zero: none.
     pub(crate) deadline: Duration,
@@ -117,8 +119,15 @@ async fn perform<T: Answer>(
     let running = bound.engine.run();
     let running = running
         .map_err(|e| failures.host("cannot start the thread that interrupts plugins", &e))?;
-    let mut state = State::new(bound, context.clone(), running, log, call.tapped)
-        .map_err(|e| failures.not_prepared(&e))?;
+    let mut state = State::new(
+        bound,
+        context.clone(),
+        call.purpose,
+        running,
+        log,
+        call.tapped,
+    )
+    .map_err(|e| failures.not_prepared(&e))?;
     state.deadline = deadline;
     state.target = call.target;
     let mut store = new_store(bound, state, bounds);

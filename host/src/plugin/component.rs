@@ -24,8 +24,22 @@ pub struct ComponentRef {
     pub version: String,
     /// Which optional interfaces it exports.
     pub optional: Optional,
+    /// Which version of the contract it is built for.
+    #[serde(default)]
+    pub contract: Contract,
     /// It was part of the program that wrote this.
     pub embedded: bool,
+}
+
+/// A version of the contract that this host speaks. Only breaking ones are told apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Contract {
+    // What was written down before there was another.
+    #[default]
+    #[serde(rename = "0.1")]
+    V0_1,
+    #[serde(rename = "0.2")]
+    V0_2,
 }
 
 /// A component and what it says about itself.
@@ -33,7 +47,7 @@ pub struct ComponentRef {
 pub struct Component {
     pub reference: ComponentRef,
     pub manifest: Manifest,
-    /// Interfaces that it may call, such as `runner:plugin/process@0.1.0`, sorted.
+    /// Interfaces that it may call, such as `runner:plugin/process@0.2.0`, sorted.
     pub imports: Vec<String>,
     /// Interfaces that it offers, sorted.
     pub exports: Vec<String>,
@@ -73,13 +87,14 @@ impl Component {
         })?;
         let manifest = Manifest::parse(manifest)
             .map_err(|problem| LoadError::new(LoadErrorKind::Manifest, &subject, problem))?;
-        let optional = exports::check(&subject, &manifest, &shape)?;
+        let (contract, optional) = exports::check(&subject, &manifest, &shape)?;
         Ok(Self {
             reference: ComponentRef {
                 digest,
                 name: manifest.name.clone(),
                 version: manifest.version.clone(),
                 optional,
+                contract,
                 embedded: origin == Origin::Embedded,
             },
             size: bytes.len() as u64,
@@ -182,6 +197,7 @@ mod tests {
                     liveness: true,
                     ..Optional::default()
                 },
+                contract: Contract::V0_2,
                 embedded: false,
             }
         );
@@ -288,7 +304,7 @@ mod tests {
     fn what_is_wrong_names_the_file() {
         let home = home();
         let path = home.path.join("x.wasm");
-        let no_manifest = fixtures::component(None, &[], &["runner:plugin/provider@0.1.0"]);
+        let no_manifest = fixtures::component(None, &[], &["runner:plugin/provider@0.2.0"]);
         for (bytes, kind, said) in [
             (
                 &b"hello"[..],

@@ -2,20 +2,26 @@
 
 use std::collections::BTreeSet;
 
+use super::component::Contract;
 use super::error::{LoadError, LoadErrorKind};
 use super::manifest::{Kind, Manifest};
 use super::sections::Shape;
 use super::text::printable;
 use crate::provider::Optional;
 
-/// The contract's package, and the version of it that this host speaks. Versions with the same first number that is
-/// not 0 are compatible, in both directions.
+/// The contract's package, and the versions of it that this host speaks, the newest first. Versions with the same first number
+/// that is not 0 are compatible, in both directions.
 const PACKAGE: &str = "runner:plugin/";
-const OURS: Version = Version {
-    major: 0,
-    minor: 1,
-    patch: 0,
-};
+const OURS: [(Version, Contract); 2] = [
+    (Version::new(0, 2, 0), Contract::V0_2),
+    (Version::new(0, 1, 0), Contract::V0_1),
+];
+
+/// The newest, as it stands in names of interfaces.
+const NEWEST: &str = "0.2.0";
+
+/// All of them, for people.
+const SPOKEN: &str = "0.2.0 and 0.1.0";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Version {
@@ -25,6 +31,14 @@ struct Version {
 }
 
 impl Version {
+    const fn new(major: u64, minor: u64, patch: u64) -> Self {
+        Self {
+            major,
+            minor,
+            patch,
+        }
+    }
+
     /// `1.2.3`; pre-releases and builds are nobody's contract.
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.').map(|part| {
@@ -48,28 +62,40 @@ impl Version {
     }
 }
 
-/// Checks that the component fits, and tells which optional interfaces it has.
+/// Checks that the component fits, and tells which version of the contract it speaks and which optional interfaces it has.
 pub(super) fn check(
     subject: &str,
     manifest: &Manifest,
     shape: &Shape,
-) -> Result<Optional, LoadError> {
+) -> Result<(Contract, Optional), LoadError> {
     let wrong = |message: String| LoadError::new(LoadErrorKind::Incompatible, subject, message);
 
     for name in shape.imports.iter().chain(&shape.exports) {
-        let Some((_, version)) = ours(name) else {
-            continue;
-        };
-        if !Version::parse(version).is_some_and(|theirs| OURS.compatible(theirs)) {
+        if let Some((_, version)) = ours(name)
+            && spoken(version).is_none()
+        {
             return Err(wrong(format!(
-                "the plugin is built for version {} of the plugin contract (`{}`), this `runner` speaks {}",
+                "the plugin is built for version {} of the plugin contract (`{}`), this `runner` speaks {SPOKEN}",
                 printable(version),
                 printable(name),
-                OURS_TEXT
             ))
             .hint("build the plugin with the SDK of this version, or use a `runner` that fits it"));
         }
     }
+    let mut contract = None;
+    for (name, version) in shape.exports.iter().filter_map(|name| ours(name)) {
+        let found = spoken(version);
+        if contract.is_some() && contract != found {
+            return Err(wrong(format!(
+                "its exports are of more than one version of the plugin contract: `{PACKAGE}{}@{}` beside others",
+                printable(name),
+                printable(version)
+            ))
+            .hint(format!("build all of it for one version, best {NEWEST}")));
+        }
+        contract = found;
+    }
+    let contract = contract.unwrap_or(Contract::V0_2);
     if shape.asynchronous || shape.imports.iter().any(|name| is_wasi_3(name)) {
         return Err(wrong(
             "the plugin needs asynchronous features of the component model, which plugins do not get"
@@ -89,7 +115,7 @@ pub(super) fn check(
         Kind::Hook => ("hook", &["hook", "routing"][..]),
     };
     if !required.iter().any(|interface| has(interface)) {
-        let name = |interface: &&str| format!("`{PACKAGE}{interface}@{OURS_TEXT}`");
+        let name = |interface: &&str| format!("`{PACKAGE}{interface}@{NEWEST}`");
         let world = |interface: &&str| format!("`{PACKAGE}{interface}-plugin`");
         let list = |name: &dyn Fn(&&str) -> String| {
             required.iter().map(name).collect::<Vec<_>>().join(" or ")
@@ -104,11 +130,11 @@ pub(super) fn check(
     let is_hook = manifest.kind == Kind::Hook;
     if manifest.points.is_some() && !has("hook") {
         return Err(wrong(format!(
-            "its manifest names `points`, but it does not export `{PACKAGE}hook@{OURS_TEXT}`"
+            "its manifest names `points`, but it does not export `{PACKAGE}hook@{NEWEST}`"
         ))
         .hint("only what exports `hook` is told of events: remove `points`, or export it"));
     }
-    Ok(Optional {
+    let optional = Optional {
         liveness: has("liveness"),
         inventory: has("inventory"),
         facts: has("facts"),
@@ -118,11 +144,17 @@ pub(super) fn check(
         copy: manifest.copy,
         hook: is_hook && has("hook"),
         routing: is_hook && has("routing"),
-    })
+    };
+    Ok((contract, optional))
 }
 
-/// As it stands in names of interfaces.
-const OURS_TEXT: &str = "0.1.0";
+/// Which of our versions this one is compatible with.
+fn spoken(version: &str) -> Option<Contract> {
+    let theirs = Version::parse(version)?;
+    let mut ours = OURS.into_iter();
+    ours.find(|(version, _)| version.compatible(theirs))
+        .map(|(_, contract)| contract)
+}
 
 /// Interface and version of a name of our package.
 fn ours(name: &str) -> Option<(&str, &str)> {
@@ -166,19 +198,23 @@ mod tests {
             ..Shape::default()
         };
         check("x.wasm", &manifest, &shape)
+            .map(|(contract, optional)| {
+                assert_eq!(contract, Contract::V0_2);
+                optional
+            })
             .map_err(|error| format!("{error} ({})", error.hint.clone().unwrap_or_default()))
     }
 
     #[test]
     fn finds_what_is_optional() {
         let all = [
-            "runner:plugin/provider@0.1.0",
-            "runner:plugin/liveness@0.1.0",
-            "runner:plugin/inventory@0.1.7",
-            "runner:plugin/facts@0.1.0",
-            "runner:plugin/power@0.1.0",
-            "runner:plugin/signals@0.1.0",
-            "runner:plugin/reuse@0.1.0",
+            "runner:plugin/provider@0.2.0",
+            "runner:plugin/liveness@0.2.0",
+            "runner:plugin/inventory@0.2.7",
+            "runner:plugin/facts@0.2.0",
+            "runner:plugin/power@0.2.0",
+            "runner:plugin/signals@0.2.0",
+            "runner:plugin/reuse@0.2.0",
             "example:other/power@9.0.0",
         ];
         let everything = Optional {
@@ -192,7 +228,7 @@ mod tests {
         };
         assert_eq!(run("provider", &[], &all), Ok(everything));
         assert_eq!(run("provider", &[], &all[..1]), Ok(Optional::default()));
-        let foreign = [all[0], "example:other/power@0.1.0"];
+        let foreign = [all[0], "example:other/power@0.2.0"];
         assert_eq!(run("provider", &[], &foreign), Ok(Optional::default()));
         let of_hook = |hook, routing| {
             Ok(Optional {
@@ -201,7 +237,7 @@ mod tests {
                 ..Optional::default()
             })
         };
-        let both = ["runner:plugin/hook@0.1.0", "runner:plugin/routing@0.1.0"];
+        let both = ["runner:plugin/hook@0.2.0", "runner:plugin/routing@0.2.0"];
         assert_eq!(run("hook", &[], &both), of_hook(true, true));
         assert_eq!(run("hook", &[], &both[..1]), of_hook(true, false));
         assert_eq!(run("hook", &[], &both[1..]), of_hook(false, true));
@@ -212,7 +248,7 @@ mod tests {
         let manifest = MANIFEST.replace("\"provider\"", "\"hook\", \"points\": [\"check\"]");
         let manifest = Manifest::parse(manifest.as_bytes()).unwrap();
         let shape = |export: &str| Shape {
-            exports: [format!("runner:plugin/{export}@0.1.0")].into(),
+            exports: [format!("runner:plugin/{export}@0.2.0")].into(),
             ..Shape::default()
         };
         assert!(check("x.wasm", &manifest, &shape("hook")).is_ok());
@@ -222,13 +258,13 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_named() {
-        let provider = "runner:plugin/provider@0.1.0";
+        let provider = "runner:plugin/provider@0.2.0";
         for (kind, imports, exports, said) in [
             (
                 "provider",
                 &[][..],
-                &["runner:plugin/provider@0.2.0"][..],
-                "built for version 0.2.0 of the plugin contract (`runner:plugin/provider@0.2.0`), this `runner` speaks 0.1.0",
+                &["runner:plugin/provider@0.3.0"][..],
+                "built for version 0.3.0 of the plugin contract (`runner:plugin/provider@0.3.0`), this `runner` speaks 0.2.0 and 0.1.0",
             ),
             (
                 "provider",
@@ -245,14 +281,14 @@ mod tests {
             (
                 "provider",
                 &[],
-                &["runner:plugin/provider@0.1.0-rc.1"],
-                "built for version 0.1.0-rc.1",
+                &["runner:plugin/provider@0.2.0-rc.1"],
+                "built for version 0.2.0-rc.1",
             ),
             (
                 "hook",
                 &[],
                 &[provider],
-                "does not export `runner:plugin/hook@0.1.0` or `runner:plugin/routing@0.1.0`; it exports `runner:plugin/provider@0.1.0`",
+                "does not export `runner:plugin/hook@0.2.0` or `runner:plugin/routing@0.2.0`; it exports `runner:plugin/provider@0.2.0`",
             ),
             (
                 "provider",
@@ -280,6 +316,32 @@ mod tests {
     }
 
     #[test]
+    fn the_version_before_is_spoken_too() {
+        let manifest = Manifest::parse(MANIFEST.as_bytes()).unwrap();
+        let found = |exports: &[&str]| {
+            let shape = Shape {
+                imports: ["runner:plugin/process@0.1.0".to_owned()].into(),
+                exports: exports.iter().map(|name| (*name).to_owned()).collect(),
+                ..Shape::default()
+            };
+            check("x.wasm", &manifest, &shape)
+                .map(|(contract, optional)| (contract, optional.liveness))
+                .map_err(|error| error.to_string())
+        };
+        let old = [
+            "runner:plugin/provider@0.1.3",
+            "runner:plugin/liveness@0.1.0",
+        ];
+        assert_eq!(found(&old), Ok((Contract::V0_1, true)));
+        let mixed = [
+            "runner:plugin/provider@0.2.0",
+            "runner:plugin/liveness@0.1.0",
+        ];
+        let said = found(&mixed).unwrap_err();
+        assert!(said.contains("more than one version"), "{said}");
+    }
+
+    #[test]
     fn versions_are_compatible_as_in_cargo() {
         let v = |text| Version::parse(text).unwrap();
         for (one, other, fits) in [
@@ -304,9 +366,10 @@ mod tests {
         ] {
             assert_eq!(Version::parse(bad), None, "{bad}");
         }
+        let words = OURS.map(|(v, _)| format!("{}.{}.{}", v.major, v.minor, v.patch));
         assert_eq!(
-            OURS_TEXT,
-            format!("{}.{}.{}", OURS.major, OURS.minor, OURS.patch)
+            (words[0].as_str(), words.join(" and ").as_str()),
+            (NEWEST, SPOKEN)
         );
     }
 }

@@ -41,10 +41,10 @@ pub(super) fn component(manifest: Option<&str>, imports: &[&str], exports: &[&st
 pub(super) fn provider(manifest: &str) -> Vec<u8> {
     component(
         Some(manifest),
-        &["runner:plugin/process@0.1.0", "wasi:cli/environment@0.2.6"],
+        &["runner:plugin/process@0.2.0", "wasi:cli/environment@0.2.6"],
         &[
-            "runner:plugin/provider@0.1.0",
-            "runner:plugin/liveness@0.1.0",
+            "runner:plugin/provider@0.2.0",
+            "runner:plugin/liveness@0.2.0",
         ],
     )
 }

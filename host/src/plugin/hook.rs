@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::bindings::hook::exports::runner::plugin::hook::{Event, Point};
+use super::bindings::v0_1::Newest as _;
 use super::call::{Call, call};
+use super::entries::HookEntries;
+use super::purpose::{Deed, Purpose};
 use super::state::Bound;
 use super::{convert, route};
 use crate::provider::{
@@ -53,6 +56,7 @@ impl Hook for PluginHook {
         }
         let of = Call {
             name: "on-event",
+            purpose: Purpose::about(Deed::Change, &instance.token),
             instance: Some(instance.name.as_str().to_owned()),
             deadline: self.bound.limits.hook,
             target: Some(target),
@@ -67,14 +71,24 @@ impl Hook for PluginHook {
         };
         call(&self.bound, of, move |store, loaded, bound| {
             Box::pin(async move {
-                let indices = bound.component.hook()?.hook.as_ref();
-                let indices =
-                    indices.ok_or_else(|| wasmtime::format_err!("the export is not there"))?;
-                let world = indices.load(&mut *store, loaded)?;
-                let guest = world.runner_plugin_hook();
-                guest
-                    .call_on_event(store, &bound.context, &event, &instance)
-                    .await
+                match bound.component.hook()? {
+                    HookEntries::V0_2(entries) => {
+                        let indices = entries.hook.as_ref().ok_or_else(absent)?;
+                        let world = indices.load(&mut *store, loaded)?;
+                        let guest = world.runner_plugin_hook();
+                        guest
+                            .call_on_event(store, &bound.context, &event, &instance)
+                            .await
+                    }
+                    HookEntries::V0_1(entries) => {
+                        let indices = entries.hook.as_ref().ok_or_else(absent)?;
+                        let world = indices.load(&mut *store, loaded)?;
+                        let guest = world.runner_plugin_hook();
+                        guest
+                            .call_on_event(store, &bound.context_0_1, &event.into(), &instance)
+                            .await
+                    }
+                }
             })
         })
         .await
@@ -91,6 +105,7 @@ impl Hook for PluginHook {
         }
         let of = Call {
             name: "route",
+            purpose: Purpose::overview(),
             instance: None,
             deadline: self.bound.limits.route,
             target: None,
@@ -101,14 +116,26 @@ impl Hook for PluginHook {
         let candidates: Vec<_> = candidates.iter().map(route::candidate).collect();
         let verdicts = call(&self.bound, of, move |store, loaded, bound| {
             Box::pin(async move {
-                let indices = bound.component.hook()?.routing.as_ref();
-                let indices =
-                    indices.ok_or_else(|| wasmtime::format_err!("the export is not there"))?;
-                let world = indices.load(&mut *store, loaded)?;
-                let guest = world.runner_plugin_routing();
-                guest
-                    .call_route(store, &bound.context, &request, &candidates)
-                    .await
+                match bound.component.hook()? {
+                    HookEntries::V0_2(entries) => {
+                        let indices = entries.routing.as_ref().ok_or_else(absent)?;
+                        let world = indices.load(&mut *store, loaded)?;
+                        let guest = world.runner_plugin_routing();
+                        guest
+                            .call_route(store, &bound.context, &request, &candidates)
+                            .await
+                    }
+                    HookEntries::V0_1(entries) => {
+                        let indices = entries.routing.as_ref().ok_or_else(absent)?;
+                        let world = indices.load(&mut *store, loaded)?;
+                        let guest = world.runner_plugin_routing();
+                        let candidates: Vec<_> = candidates.into_iter().map(Into::into).collect();
+                        let verdicts = guest
+                            .call_route(store, &bound.context_0_1, &request.into(), &candidates)
+                            .await?;
+                        Ok(verdicts.map(|verdicts| verdicts.newest()))
+                    }
+                }
             })
         })
         .await?;
@@ -121,6 +148,10 @@ impl Hook for PluginHook {
         }
         Ok(verdicts)
     }
+}
+
+fn absent() -> wasmtime::Error {
+    wasmtime::format_err!("the export is not there")
 }
 
 fn point(at: HookPoint) -> Point {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::binding::Binding;
-use super::bindings::types;
+use super::bindings::{types, v0_1};
 use super::engine::{Engines, GuestEngine};
 use super::hook::PluginHook;
 use super::load::{Role, load};
@@ -106,14 +106,25 @@ impl PluginHost {
                 .get_or_init(|| Arc::new(SshSessions::new(self.dirs.ssh.clone())))
                 .clone(),
         };
+        let state_id = binding.services.books.state_id().map_err(|why| {
+            let subject = format!("plugin {}", reference.name);
+            LoadError::new(LoadErrorKind::Unreadable, subject, why)
+        })?;
+        let config = serde_json::Value::Object(binding.config).to_string();
+        let source = binding.source.as_str().to_owned();
         Ok(Arc::new(Bound {
             engine,
             component,
             plugin: reference.name.clone(),
             version: reference.version.clone(),
+            context_0_1: v0_1::types::Context {
+                source: source.clone(),
+                config: config.clone(),
+            },
             context: types::Context {
-                source: binding.source.as_str().to_owned(),
-                config: serde_json::Value::Object(binding.config).to_string(),
+                source,
+                state_id,
+                config,
             },
             grant: binding.grant,
             limits: binding.limits,

@@ -53,6 +53,9 @@ pub struct Limits {
     /// One question to a hook that routes. A ticket waits for the answer, and every ticket asks.
     #[serde(with = "seconds")]
     pub route: Duration,
+    /// How long the host waits for the ssh server of a new instance. A machine boots, and its first boot makes keys and users.
+    #[serde(with = "seconds")]
+    pub ready: Duration,
     /// Time that the plugin itself computes in one call; waiting for programs and hosts is not counted. Plugins translate
     /// requests, which takes microseconds: ten seconds is a loop.
     #[serde(with = "seconds")]
@@ -80,6 +83,16 @@ pub struct Limits {
     /// Bytes of HTTP bodies of one call, both directions together.
     #[serde(with = "bytes")]
     pub http_bytes: u64,
+    /// Bytes of all keys and values that a source's plugin remembers. Cursors and names, not documents.
+    #[serde(with = "bytes")]
+    pub state_bytes: u64,
+    /// How many values a source's plugin remembers.
+    pub state_entries: u32,
+    /// Secrets kept for one instance: a key, a password, a console's.
+    pub kept_secrets: u32,
+    /// Bytes of all secrets kept for one instance. The largest are RSA keys of 3 KiB.
+    #[serde(with = "bytes")]
+    pub kept_bytes: u64,
 }
 
 impl Default for Limits {
@@ -97,6 +110,7 @@ impl Default for Limits {
             signal: Duration::from_secs(10),
             hook: Duration::from_secs(600),
             route: Duration::from_secs(10),
+            ready: Duration::from_secs(300),
             compute: Duration::from_secs(10),
             memory: 256 * MIB,
             stack: 512 * KIB,
@@ -107,6 +121,10 @@ impl Default for Limits {
             processes: 64,
             http_requests: 1_000,
             http_bytes: 64 * MIB,
+            state_bytes: MIB,
+            state_entries: 1_000,
+            kept_secrets: 16,
+            kept_bytes: 64 * KIB,
         }
     }
 }
@@ -121,7 +139,7 @@ const MILLISECONDS: fn(Duration) -> u64 =
     |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
 
 /// Everything that has bounds. Deadlines in milliseconds.
-const BOUNDS: [Bound; 22] = [
+const BOUNDS: [Bound; 27] = [
     ("allocate", 1, LONGEST, |l| MILLISECONDS(l.allocate)),
     ("run", 0, LONGEST, |l| MILLISECONDS(l.run)),
     ("copy", 0, LONGEST, |l| MILLISECONDS(l.copy)),
@@ -134,6 +152,7 @@ const BOUNDS: [Bound; 22] = [
     ("signal", 1, LONGEST, |l| MILLISECONDS(l.signal)),
     ("hook", 1, LONGEST, |l| MILLISECONDS(l.hook)),
     ("route", 1, LONGEST, |l| MILLISECONDS(l.route)),
+    ("ready", 1, LONGEST, |l| MILLISECONDS(l.ready)),
     // Below the 10 ms of the ticker the bound would mean nothing.
     ("compute", 10, LONGEST, |l| MILLISECONDS(l.compute)),
     // A Rust component needs 2 MiB; a 32-bit memory has 4 GiB.
@@ -146,10 +165,14 @@ const BOUNDS: [Bound; 22] = [
     ("processes", 0, 1_000_000, |l| l.processes.into()),
     ("http-requests", 0, 10_000_000, |l| l.http_requests.into()),
     ("http-bytes", 0, 1024 * 1024 * MIB, |l| l.http_bytes),
+    ("state-bytes", 0, 64 * MIB, |l| l.state_bytes),
+    ("state-entries", 0, 100_000, |l| l.state_entries.into()),
+    ("kept-secrets", 0, 1_000, |l| l.kept_secrets.into()),
+    ("kept-bytes", 0, MIB, |l| l.kept_bytes),
 ];
 
 /// How many of [`BOUNDS`] are times.
-const TIMES: usize = 13;
+const TIMES: usize = 14;
 
 impl Limits {
     /// The names of all limits, as configuration files write them.

@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
-use super::bindings::{facts, hook, inventory, liveness, power, provider, reuse, routing, signals};
 use super::engine::{GuestEngine, lock};
+use super::entries::{Entries, HookEntries, ProviderEntries};
 use super::state::State;
 use super::{
     CompiledCache, CompiledFile, ComponentRef, Limits, LoadError, LoadErrorKind, PluginDirs,
@@ -32,7 +32,7 @@ pub(crate) enum Role {
 /// A component that is ready to be instantiated.
 pub(crate) struct LoadedComponent {
     pre: InstancePre<State>,
-    exports: Exports,
+    entries: Entries,
 }
 
 impl LoadedComponent {
@@ -77,47 +77,24 @@ impl LoadedComponent {
     }
 
     /// Its functions as a provider.
-    pub(crate) fn provider(&self) -> wasmtime::Result<&ProviderExports> {
-        match &self.exports {
-            Exports::Provider(exports) => Ok(exports),
-            Exports::Hook(_) => Err(wasmtime::format_err!(
+    pub(crate) fn provider(&self) -> wasmtime::Result<&ProviderEntries> {
+        match &self.entries {
+            Entries::Provider(entries) => Ok(entries),
+            Entries::Hook(_) => Err(wasmtime::format_err!(
                 "loaded as a hook and called as a provider"
             )),
         }
     }
 
     /// Its functions as a hook.
-    pub(crate) fn hook(&self) -> wasmtime::Result<&HookExports> {
-        match &self.exports {
-            Exports::Hook(exports) => Ok(exports),
-            Exports::Provider(_) => Err(wasmtime::format_err!(
+    pub(crate) fn hook(&self) -> wasmtime::Result<&HookEntries> {
+        match &self.entries {
+            Entries::Hook(entries) => Ok(entries),
+            Entries::Provider(_) => Err(wasmtime::format_err!(
                 "loaded as a provider and called as a hook"
             )),
         }
     }
-}
-
-/// Where the functions are that the host calls, looked up once.
-enum Exports {
-    Provider(Box<ProviderExports>),
-    Hook(HookExports),
-}
-
-/// A hook's functions: at least one is there.
-pub(crate) struct HookExports {
-    pub(crate) hook: Option<hook::HookPluginIndices>,
-    pub(crate) routing: Option<routing::WithRoutingIndices>,
-}
-
-/// A provider's functions.
-pub(crate) struct ProviderExports {
-    pub(crate) world: provider::ProviderPluginIndices,
-    pub(crate) liveness: Option<liveness::WithLivenessIndices>,
-    pub(crate) inventory: Option<inventory::WithInventoryIndices>,
-    pub(crate) facts: Option<facts::WithFactsIndices>,
-    pub(crate) power: Option<power::WithPowerIndices>,
-    pub(crate) signals: Option<signals::WithSignalsIndices>,
-    pub(crate) reuse: Option<reuse::WithReuseIndices>,
 }
 
 /// Components by digest and role, and the linkers for them.
@@ -145,14 +122,9 @@ pub(crate) fn load(
     let pre = linker(engine, role)
         .and_then(|linker| linker.instantiate_pre(&component))
         .map_err(|e| incompatible(reference, &e))?;
-    let exports = match role {
-        Role::Provider => {
-            provider_exports(&pre, reference).map(|exports| Exports::Provider(Box::new(exports)))
-        }
-        Role::Hook => hook_exports(&pre, reference).map(Exports::Hook),
-    };
-    let exports = exports.map_err(|e| incompatible(reference, &e))?;
-    let loaded = Arc::new(LoadedComponent { pre, exports });
+    let entries = Entries::find(&pre, role, reference.contract, reference.optional);
+    let entries = entries.map_err(|e| incompatible(reference, &e))?;
+    let loaded = Arc::new(LoadedComponent { pre, entries });
     components.insert(key, loaded.clone());
     Ok(loaded)
 }
@@ -171,37 +143,6 @@ fn linker(engine: &GuestEngine, role: Role) -> wasmtime::Result<&Linker<State>> 
         imports::link_target(&mut linker)?;
     }
     Ok(slot.get_or_init(|| linker))
-}
-
-fn provider_exports(
-    pre: &InstancePre<State>,
-    reference: &ComponentRef,
-) -> wasmtime::Result<ProviderExports> {
-    let has = reference.optional;
-    Ok(ProviderExports {
-        world: provider::ProviderPluginIndices::new(pre)?,
-        liveness: when(has.liveness, || liveness::WithLivenessIndices::new(pre))?,
-        inventory: when(has.inventory, || inventory::WithInventoryIndices::new(pre))?,
-        facts: when(has.facts, || facts::WithFactsIndices::new(pre))?,
-        power: when(has.power, || power::WithPowerIndices::new(pre))?,
-        signals: when(has.signals, || signals::WithSignalsIndices::new(pre))?,
-        reuse: when(has.reuse, || reuse::WithReuseIndices::new(pre))?,
-    })
-}
-
-fn hook_exports(
-    pre: &InstancePre<State>,
-    reference: &ComponentRef,
-) -> wasmtime::Result<HookExports> {
-    let has = reference.optional;
-    Ok(HookExports {
-        hook: when(has.hook, || hook::HookPluginIndices::new(pre))?,
-        routing: when(has.routing, || routing::WithRoutingIndices::new(pre))?,
-    })
-}
-
-fn when<T>(has: bool, find: impl FnOnce() -> wasmtime::Result<T>) -> wasmtime::Result<Option<T>> {
-    has.then(find).transpose()
 }
 
 /// The component's code for this engine.

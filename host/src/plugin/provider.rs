@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use runner_core::id::InstanceName;
 use serde_json::{Value, json};
 use wasmtime::component::Resource;
 
+use super::bindings::v0_1::{Newest as _, Spoken as _};
 use super::call::{Call, call};
 use super::convert;
+use super::entries::ProviderEntries;
+use super::purpose::{Deed, Purpose};
 use super::state::{Bound, CallerStdio, State};
 use super::tap::Tapped;
 use crate::provider::wire::Wire as _;
@@ -28,14 +32,16 @@ impl PluginProvider {
     fn call(
         &self,
         name: &'static str,
-        instance: Option<&str>,
+        purpose: Purpose,
+        instance: Option<&InstanceName>,
         deadline: Duration,
         args: impl FnOnce() -> Value,
     ) -> Call {
         let tap = self.bound.services.tap.clone();
         Call {
             name,
-            instance: instance.map(str::to_owned),
+            purpose,
+            instance: instance.map(ToString::to_string),
             deadline,
             target: None,
             tapped: tap.map(|tap| Tapped::begin(tap, name, &args())),
@@ -53,19 +59,25 @@ impl PluginProvider {
     }
 }
 
-/// A call of a function of the world's own interface.
+/// A call of a function of the world's own interface, in the version of the contract that the component speaks.
 macro_rules! required {
     ($self:ident, $of:expr, |$store:ident, $guest:ident, $context:ident| $body:expr) => {
         call(&$self.bound, $of, move |$store, instance, bound| {
             Box::pin(async move {
-                let $context = &bound.context;
-                let world = bound
-                    .component
-                    .provider()?
-                    .world
-                    .load(&mut *$store, instance)?;
-                let $guest = world.runner_plugin_provider();
-                $body
+                match bound.component.provider()? {
+                    ProviderEntries::V0_2(entries) => {
+                        let $context = &bound.context;
+                        let world = entries.world.load(&mut *$store, instance)?;
+                        let $guest = world.runner_plugin_provider();
+                        $body
+                    }
+                    ProviderEntries::V0_1(entries) => {
+                        let $context = &bound.context_0_1;
+                        let world = entries.world.load(&mut *$store, instance)?;
+                        let $guest = world.runner_plugin_provider();
+                        Ok($body?.map(|answer| answer.newest()))
+                    }
+                }
             })
         })
         .await
@@ -81,13 +93,23 @@ macro_rules! optional {
         }
         call(&$self.bound, of, move |$store, instance, bound| {
             Box::pin(async move {
-                let $context = &bound.context;
-                let indices = bound.component.provider()?.$field.as_ref();
-                let indices =
-                    indices.ok_or_else(|| wasmtime::format_err!("the export is not there"))?;
-                let world = indices.load(&mut *$store, instance)?;
-                let $guest = world.$interface();
-                $body
+                let absent = || wasmtime::format_err!("the export is not there");
+                match bound.component.provider()? {
+                    ProviderEntries::V0_2(entries) => {
+                        let $context = &bound.context;
+                        let indices = entries.$field.as_ref().ok_or_else(absent)?;
+                        let world = indices.load(&mut *$store, instance)?;
+                        let $guest = world.$interface();
+                        $body
+                    }
+                    ProviderEntries::V0_1(entries) => {
+                        let $context = &bound.context_0_1;
+                        let indices = entries.$field.as_ref().ok_or_else(absent)?;
+                        let world = indices.load(&mut *$store, instance)?;
+                        let $guest = world.$interface();
+                        Ok($body?.map(|answer| answer.newest()))
+                    }
+                }
             })
         })
         .await
@@ -110,7 +132,8 @@ impl Provider for PluginProvider {
     async fn allocate(&self, request: &Request) -> Result<Allocated> {
         let of = self.call(
             "allocate",
-            Some(request.name.as_str()),
+            Purpose::about(Deed::Make, &request.token),
+            Some(&request.name),
             self.bound.limits.allocate,
             || request.to_json(),
         );
@@ -128,7 +151,8 @@ impl Provider for PluginProvider {
     ) -> Result<ExitStatus> {
         let of = self.call(
             "run",
-            Some(instance.name.as_str()),
+            Purpose::about(Deed::Use, &instance.token),
+            Some(&instance.name),
             self.bound.limits.run,
             || json!({ "instance": instance.to_json(), "command": command.to_json() }),
         );
@@ -145,7 +169,8 @@ impl Provider for PluginProvider {
     async fn copy(&self, instance: &Instance, direction: &Direction, stdio: Stdio) -> Result<()> {
         let of = self.call(
             "copy",
-            Some(instance.name.as_str()),
+            Purpose::about(Deed::Use, &instance.token),
+            Some(&instance.name),
             self.bound.limits.copy,
             || json!({ "instance": instance.to_json(), "direction": direction.to_json() }),
         );
@@ -154,7 +179,7 @@ impl Provider for PluginProvider {
         required!(self, of, |store, guest, context| {
             let stdio = push_stdio(store, stdio)?;
             guest
-                .call_copy(store, context, &instance, &direction, stdio)
+                .call_copy(store, context, &instance, &direction.spoken(), stdio)
                 .await
         })
     }
@@ -162,7 +187,8 @@ impl Provider for PluginProvider {
     async fn discard(&self, doomed: &Doomed) -> Result<()> {
         let of = self.call(
             "discard",
-            Some(doomed.name.as_str()),
+            Purpose::about(Deed::Destroy, &doomed.token),
+            Some(&doomed.name),
             self.bound.limits.discard,
             || doomed.to_json(),
         );
@@ -179,7 +205,8 @@ impl Provider for PluginProvider {
     async fn check(&self, instance: &Instance) -> Result<()> {
         let of = self.call(
             "check",
-            Some(instance.name.as_str()),
+            Purpose::about(Deed::Look, &instance.token),
+            Some(&instance.name),
             self.bound.limits.check,
             || instance.to_json(),
         );
@@ -193,7 +220,13 @@ impl Provider for PluginProvider {
     }
 
     async fn list(&self) -> Result<Vec<Listed>> {
-        let of = self.call("list", None, self.bound.limits.list, || Value::Null);
+        let of = self.call(
+            "list",
+            Purpose::overview(),
+            None,
+            self.bound.limits.list,
+            || Value::Null,
+        );
         optional!(
             self,
             of,
@@ -205,7 +238,8 @@ impl Provider for PluginProvider {
     async fn probe(&self, instance: &Instance) -> Result<Facts> {
         let of = self.call(
             "probe",
-            Some(instance.name.as_str()),
+            Purpose::about(Deed::Look, &instance.token),
+            Some(&instance.name),
             self.bound.limits.probe,
             || instance.to_json(),
         );
@@ -221,7 +255,8 @@ impl Provider for PluginProvider {
     async fn reboot(&self, instance: &Instance) -> Result<()> {
         let of = self.call(
             "reboot",
-            Some(instance.name.as_str()),
+            Purpose::about(Deed::Change, &instance.token),
+            Some(&instance.name),
             self.bound.limits.reboot,
             || instance.to_json(),
         );
@@ -237,7 +272,8 @@ impl Provider for PluginProvider {
     async fn signal(&self, instance: &Instance, command_id: &str, signal: u8) -> Result<()> {
         let of = self.call(
             "signal",
-            Some(instance.name.as_str()),
+            Purpose::about(Deed::Use, &instance.token),
+            Some(&instance.name),
             self.bound.limits.signal,
             || json!({ "instance": instance.to_json(), "command": command_id, "signal": signal }),
         );
@@ -256,7 +292,8 @@ impl Provider for PluginProvider {
     async fn clean(&self, instance: &Instance) -> Result<()> {
         let of = self.call(
             "clean",
-            Some(instance.name.as_str()),
+            Purpose::about(Deed::Change, &instance.token),
+            Some(&instance.name),
             self.bound.limits.clean,
             || instance.to_json(),
         );

@@ -301,13 +301,13 @@ mod tests {
         assert_eq!(shape.manifest.unwrap(), MANIFEST.as_bytes());
         assert_eq!(
             shape.imports.into_iter().collect::<Vec<_>>(),
-            ["runner:plugin/process@0.1.0", "wasi:cli/environment@0.2.6"]
+            ["runner:plugin/process@0.2.0", "wasi:cli/environment@0.2.6"]
         );
         assert_eq!(
             shape.exports.into_iter().collect::<Vec<_>>(),
             [
-                "runner:plugin/liveness@0.1.0",
-                "runner:plugin/provider@0.1.0"
+                "runner:plugin/liveness@0.2.0",
+                "runner:plugin/provider@0.2.0"
             ]
         );
         assert!(!shape.asynchronous);

@@ -41,8 +41,67 @@ wire_record!(http::Request {
     url,
     headers,
     body,
-    timeout
+    timeout,
+    auth
 });
+wire_variant!(http::Auth {
+    ;
+    Bearer = "bearer",
+    Basic = "basic",
+    Hmac = "hmac",
+    Sigv4 = "sigv4",
+    OauthClientCredentials = "oauth-client-credentials",
+    OauthJwtBearer = "oauth-jwt-bearer",
+    Login = "login",
+});
+wire_record!(http::Basic { user, password });
+wire_variant!(http::Hash { Sha1 = "sha1", Sha256 = "sha256", Sha384 = "sha384", Sha512 = "sha512"; });
+wire_variant!(http::TextEncoding { Raw = "raw", Hex = "hex", Base64 = "base64"; });
+wire_record!(http::Hmac {
+    hash,
+    key,
+    key_encoding,
+    derive,
+    text,
+    encoding,
+    place,
+    value
+});
+wire_variant!(http::HmacPlace { ; Header = "header", Query = "query" });
+wire_record!(http::Sigv4 {
+    access_key_id,
+    secret_access_key,
+    session_token,
+    region,
+    service
+});
+wire_record!(http::ClientCredentials {
+    token_url,
+    client_id,
+    client_secret,
+    authentication,
+    scopes,
+    parameters
+});
+wire_variant!(http::ClientAuthentication { Basic = "basic", Body = "body"; });
+wire_record!(http::JwtBearer {
+    token_url,
+    key,
+    issuer,
+    subject,
+    audience,
+    scopes
+});
+wire_record!(http::Login {
+    url,
+    headers,
+    body,
+    token,
+    expires,
+    header,
+    prefix
+});
+wire_variant!(http::Field { ; Header = "header", Json = "json" });
 wire_record!(http::Response {
     status,
     headers,

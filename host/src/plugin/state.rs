@@ -7,11 +7,12 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::binding::Services;
-use super::bindings::types;
+use super::bindings::{types, v0_1};
 use super::engine::{GuestEngine, Running};
 use super::guest_log::GuestLog;
 use super::limiter::{LimitHit, Limiter};
 use super::load::LoadedComponent;
+use super::purpose::Purpose;
 use super::rights::Rights;
 use super::tap::{Tapped, tap_wasi};
 use super::{Capabilities, DirectoryAccess, Limits};
@@ -29,6 +30,8 @@ pub(crate) struct Bound {
     pub(crate) version: String,
     /// Source and configuration, as each call gets them.
     pub(crate) context: types::Context,
+    /// The same for components of version 0.1.
+    pub(crate) context_0_1: v0_1::types::Context,
     pub(crate) grant: Capabilities,
     pub(crate) limits: Limits,
     pub(crate) services: Services,
@@ -82,6 +85,7 @@ pub(crate) struct State {
     pub(crate) limiter: Limiter,
     pub(crate) bound: Arc<Bound>,
     pub(crate) context: Arc<CallContext>,
+    pub(crate) purpose: Purpose,
     pub(crate) running: Running,
     pub(crate) used: Used,
     /// When the call must have ended.
@@ -96,6 +100,7 @@ impl State {
     pub(crate) fn new(
         bound: &Arc<Bound>,
         context: Arc<CallContext>,
+        purpose: Purpose,
         running: Running,
         log: &GuestLog,
         tapped: Option<Arc<Tapped>>,
@@ -109,6 +114,7 @@ impl State {
             limiter: Limiter::new(limits.memory as usize, limits.tables as usize),
             bound: bound.clone(),
             context,
+            purpose,
             running,
             used: Used::default(),
             deadline: None,

@@ -364,6 +364,7 @@ async fn a_panic_of_ours_ends_that_call_only() {
         .expect("binds");
     let of = call::Call {
         name: "run",
+        purpose: purpose::Purpose::overview(),
         instance: Some("here-0".to_owned()),
         deadline: std::time::Duration::ZERO,
         target: None,

@@ -14,8 +14,8 @@ use async_trait::async_trait;
 pub use error::{CallContext, ErrorKind, ProviderError};
 pub use hook::{Hook, HookPoint, Occasion, RouteCandidate, RouteRequest, RouteVerdict, Target};
 pub use types::{
-    Access, Allocated, Arrived, Command, Direction, Doomed, ExitStatus, Facts, Instance, Listed,
-    Optional, Output, Request, SshTarget, Stdio,
+    Access, Allocated, Arrived, Command, Direction, Doomed, ExitStatus, Facts, HostKeys, Instance,
+    Listed, Optional, Output, Request, SshAccess, SshKey, SshTarget, Stdio,
 };
 
 /// The answer of every provider call.

@@ -45,7 +45,71 @@ pub enum Access {
     /// Through its plugin.
     Plugin,
     /// By the host's own OpenSSH.
-    Ssh(SshTarget),
+    Ssh(SshAccess),
+}
+
+/// A host to reach, and what to show and to expect there. What was not said is as the user's own `ssh` has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SshAccess {
+    pub host: String,
+    pub port: Option<u16>,
+    pub user: Option<String>,
+    /// In the order in which they are offered; none: the user's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<SshKey>,
+    /// The line of a `-cert.pub` file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// The name of a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    #[serde(default)]
+    pub host_keys: HostKeys,
+}
+
+/// A key to log in with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SshKey {
+    /// The name of a secret that holds the private key.
+    Secret(String),
+    /// A file of the user's.
+    File(String),
+    /// A public key whose private half the agent holds.
+    Agent(String),
+}
+
+/// Which keys a machine may show.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostKeys {
+    /// Those of the user's known hosts.
+    #[default]
+    KnownHosts,
+    /// These: `TYPE BASE64`, or `SHA256:…`.
+    Pinned(Vec<String>),
+    /// The first that it shows.
+    FirstUse,
+}
+
+impl SshAccess {
+    /// Where it is.
+    pub fn target(&self) -> SshTarget {
+        SshTarget {
+            host: self.host.clone(),
+            port: self.port,
+            user: self.user.clone(),
+        }
+    }
+
+    /// Nothing is said but where it is.
+    pub fn is_plain(&self) -> bool {
+        self.keys.is_empty()
+            && self.certificate.is_none()
+            && self.password.is_none()
+            && self.host_keys == HostKeys::KnownHosts
+    }
 }
 
 /// A host to reach by OpenSSH.

@@ -12,8 +12,8 @@ use runner_core::id::{InstanceName, Token};
 use serde_json::{Map, Value};
 
 use super::{
-    Access, Allocated, Command, Direction, Doomed, ErrorKind, ExitStatus, Facts, Instance, Listed,
-    ProviderError, Request, SshTarget,
+    Access, Allocated, Command, Direction, Doomed, ErrorKind, ExitStatus, Facts, HostKeys,
+    Instance, Listed, ProviderError, Request, SshAccess, SshKey, SshTarget,
 };
 
 /// Something that has a shape in JSON.
@@ -322,6 +322,17 @@ wire_record!(Command {
     id
 });
 wire_record!(SshTarget { host, port, user });
+wire_record!(SshAccess {
+    host,
+    port,
+    user,
+    keys,
+    certificate,
+    password,
+    host_keys
+});
+wire_variant!(SshKey { ; Secret = "secret", File = "file", Agent = "agent" });
+wire_variant!(HostKeys { KnownHosts = "known-hosts", FirstUse = "first-use"; Pinned = "pinned" });
 wire_record!(Allocated {
     handle,
     access,
@@ -384,10 +395,14 @@ mod tests {
     #[test]
     fn variants_and_outcomes_come_back() {
         there_and_back(&Access::Plugin);
-        there_and_back(&Access::Ssh(SshTarget {
+        there_and_back(&Access::Ssh(SshAccess {
             host: "h".into(),
             port: Some(22),
             user: None,
+            keys: vec![SshKey::Secret("KEY".into())],
+            certificate: None,
+            password: None,
+            host_keys: HostKeys::Pinned(vec!["ssh-ed25519 AAAA".into()]),
         }));
         there_and_back(&Direction::Into(vec![0xfe]));
         there_and_back(&ExitStatus::Signal(9));

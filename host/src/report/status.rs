@@ -207,8 +207,8 @@ fn instance_json(instance: &InstanceStatus) -> Value {
 fn access_json(access: &Access) -> Value {
     match access {
         Access::Plugin => json!({ "by": "plugin" }),
-        Access::Ssh(target) => json!({
-            "by": "ssh", "host": target.host, "port": target.port, "user": target.user,
+        Access::Ssh(access) => json!({
+            "by": "ssh", "host": access.host, "port": access.port, "user": access.user,
         }),
     }
 }

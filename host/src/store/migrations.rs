@@ -14,6 +14,7 @@ pub(super) const KNOWN: i64 = STEPS.len() as i64;
 const STEPS: &[&str] = &[
     include_str!("schema/001-first.sql"),
     include_str!("schema/002-fleet.sql"),
+    include_str!("schema/003-plugins.sql"),
 ];
 
 /// What the file says of itself.

@@ -31,6 +31,8 @@ pub(super) fn open(directory: &Path) -> Result<Connection> {
     // with two more writes to the disk, at the end of each.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // A secret that is forgotten is not left behind in a free page.
+    connection.pragma_update(None, "secure_delete", true)?;
     if new || migrations::version(&connection)? != migrations::KNOWN {
         let turn = lock::Turn::wait(directory)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;

@@ -13,5 +13,3 @@ noted() {
   set -- ${stat##*) }
   echo "$pid ${20}@$boot"
 }
-# Prints in whose books an instance is: two states of `runner` can have sources of the same name.
-books() { echo "${RUNNER_STATE_DIR:-${XDG_STATE_HOME:-${HOME-}}}"; }

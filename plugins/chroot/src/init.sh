@@ -1,5 +1,5 @@
 # Process 1 of an instance: puts its file system together, says `ready`, then waits, so that it reaps what is orphaned.
-# Arguments: the marker with the token, source, books, name, `keep` or `none`. It sees the host's file system and /proc; commands are put into `root` by chroot. Everything here is gone with it.
+# Arguments: the marker with the token, source, the state's id, name, `keep` or `none`. It sees the host's file system and /proc; commands are put into `root` by chroot. Everything here is gone with it.
 set -eu
 name=$4 network=$5
 printf '%.63s\n' "$name" >/proc/sys/kernel/hostname

@@ -56,6 +56,7 @@ impl Provider for Chroot {
             kind,
             path,
             script!("init.sh"),
+            &ctx.state_id,
         ])?;
         if !made.status.success() {
             return Err(explain(&made));
@@ -105,7 +106,7 @@ impl Inventory for Chroot {
     fn list(ctx: &Context<Config>) -> Result<Vec<Entry>> {
         let found = process::output(["sh", "-c", script!("list.sh")])?.success()?;
         let text = String::from_utf8_lossy(&found.stdout);
-        Ok(tokens(&text, &ctx.source)
+        Ok(tokens(&text, &ctx.source, &ctx.state_id)
             .into_iter()
             .map(|token| Entry {
                 token: token.to_owned(),
@@ -198,13 +199,13 @@ fn explain(made: &Output) -> Error {
     }
 }
 
-/// The tokens of this source among what `list.sh` printed: a marker, the source, the books.
-fn tokens<'a>(printed: &'a str, source: &str) -> Vec<&'a str> {
+/// The tokens of this source among what `list.sh` printed: a marker, the source, and the id of the state, because another one
+/// may have a source of this name.
+fn tokens<'a>(printed: &'a str, source: &str, state: &str) -> Vec<&'a str> {
     let lines: Vec<&str> = printed.lines().collect();
-    let books = lines.first().copied().unwrap_or_default();
     let mut tokens: Vec<&str> = lines
         .windows(3)
-        .filter(|words| words[1] == source && words[2] == books)
+        .filter(|words| words[1] == source && words[2] == state)
         .filter_map(|words| words[0].strip_prefix("runner-chroot:"))
         .collect();
     // The process that waits for process 1 has its words too.
@@ -225,8 +226,8 @@ mod tests {
 
     #[test]
     fn only_this_sources_tokens_are_listed_and_each_once() {
-        let words = "/me\nunshare\n--\nsh\ninit\nrunner-chroot:aa\nbox\n/me\nbox-0\nsh\ninit\nrunner-chroot:aa\nbox\n/me\nsh\nrunner-chroot:bb\nother\n/me\nrunner-chroot:cc\nbox\n/you\nrunner-chroot:dd";
-        assert_eq!(tokens(words, "box"), ["aa"]);
-        assert_eq!(tokens(words, "other"), ["bb"]);
+        let words = "unshare\n--\nsh\ninit\nrunner-chroot:aa\nbox\n0a\nbox-0\nsh\ninit\nrunner-chroot:aa\nbox\n0a\nsh\nrunner-chroot:bb\nother\n0a\nrunner-chroot:cc\nbox\n0b\nrunner-chroot:dd";
+        assert_eq!(tokens(words, "box", "0a"), ["aa"]);
+        assert_eq!(tokens(words, "other", "0a"), ["bb"]);
     }
 }

@@ -1,8 +1,8 @@
 # Makes an instance. $0: the marker with the token; then: source, name, its directory, `keep` or `none` for the
-# network, `rootfs` or `tarball`, its path, the script of process 1.
+# network, `rootfs` or `tarball`, its path, the script of process 1, the id of the state that it is made for.
 # Ends with 64 (invalid), 77 (denied) or 1, and the reason on standard error.
 set -eu
-source=$1 name=$2 work=$3 network=$4 kind=$5 lower=$6 init=$7
+source=$1 name=$2 work=$3 network=$4 kind=$5 lower=$6 init=$7 state=$8
 die() { printf '%s\n' "$2" >&2; exit "$1"; }
 
 [ "$(id -u)" = 0 ] || die 77 'a chroot needs root'
@@ -46,7 +46,7 @@ printf '%s\n' "$init" >init
 case $network in keep) new= ;; *) new=--net ;; esac
 {
   setsid unshare --mount --propagation slave --uts --ipc --pid --fork $new -- \
-    sh init "$0" "$source" "$(books)" "$name" "$network" </dev/null 2>log &
+    sh init "$0" "$source" "$state" "$name" "$network" </dev/null 2>log &
 } | {
   # The end of file comes when all of it has died.
   read -r answer || :

@@ -47,6 +47,7 @@ impl Provider for Container {
         let mut start = Command::from([&engine, "run", "--detach", "--name", &name])
             .arg(format!("--label=runner.token={}", request.token))
             .arg(format!("--label=runner.source={}", ctx.source))
+            .arg(format!("--label=runner.state={}", ctx.state_id))
             .arg(format!("--label=runner.name={}", request.name));
         if config.network != "default" {
             start = start.arg(format!("--network={}", config.network));
@@ -176,8 +177,12 @@ impl Inventory for Container {
             "docker" => r#"--format={{.Label "runner.token"}}"#,
             _ => r#"--format={{index .Labels "runner.token"}}"#,
         };
-        let label = format!("label=runner.source={}", ctx.source);
-        let listed = process::output([&engine, "ps", "--all", "--filter", &label, format])?;
+        let source = format!("label=runner.source={}", ctx.source);
+        // Another state may have a source of this name.
+        let state = format!("label=runner.state={}", ctx.state_id);
+        let listed = process::output([
+            &engine, "ps", "--all", "--filter", &source, "--filter", &state, format,
+        ])?;
         if !listed.status.success() {
             return Err(explain(&listed));
         }

@@ -17,7 +17,7 @@ use runner::engine::{
 };
 use runner::provider::{
     self, Access, Allocated, CallContext, Command, Direction, Doomed, ErrorKind, ExitStatus, Facts,
-    Hook, HookPoint, Instance, Listed, Optional, Provider, ProviderError, Request, SshTarget,
+    Hook, HookPoint, Instance, Listed, Optional, Provider, ProviderError, Request, SshAccess,
     Stdio,
 };
 use runner::store::{Durability, Lease, NewInstance, Store, StoreError};
@@ -192,7 +192,12 @@ impl Catalogue for Single {
         Ok(Arc::new(AtOnce))
     }
 
-    fn ssh(&self, _definition: &Definition, _target: &SshTarget) -> Result<Arc<dyn Provider>> {
+    fn ssh(
+        &self,
+        _definition: &Definition,
+        _token: &Token,
+        _access: &SshAccess,
+    ) -> Result<Arc<dyn Provider>> {
         Ok(Arc::new(AtOnce))
     }
 

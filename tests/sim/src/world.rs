@@ -11,9 +11,9 @@ use runner::engine::{
     Catalogue, Definition, Draw, Engine, EngineError, Identity, Listing, Owner, Result,
     ScriptFolders, ServeOptions,
 };
-use runner::provider::{Hook, HookPoint, Provider, SshTarget};
+use runner::provider::{Hook, HookPoint, Provider, SshAccess};
 use runner::store::Store;
-use runner_core::id::{SourceName, Timestamp};
+use runner_core::id::{SourceName, Timestamp, Token};
 use runner_core::policy::{Limit, Millis, Policy, Tag};
 use tokio::time::Instant;
 
@@ -220,7 +220,12 @@ impl Catalogue for SimCatalogue {
         }))
     }
 
-    fn ssh(&self, definition: &Definition, _target: &SshTarget) -> Result<Arc<dyn Provider>> {
+    fn ssh(
+        &self,
+        definition: &Definition,
+        _token: &Token,
+        _access: &SshAccess,
+    ) -> Result<Arc<dyn Provider>> {
         self.provider(definition)
     }
 

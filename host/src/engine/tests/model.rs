@@ -16,7 +16,7 @@ use super::super::*;
 use super::{nobody, source};
 use crate::provider::{
     self, Allocated, CallContext, Command, Direction, Doomed, ErrorKind, ExitStatus, Facts, Hook,
-    HookPoint, Listed, Optional, ProviderError, Request, SshTarget, Stdio,
+    HookPoint, Listed, Optional, ProviderError, Request, SshAccess, Stdio,
 };
 use crate::store::{Durability, StoreError};
 
@@ -255,7 +255,12 @@ impl Catalogue for TestCatalogue {
         Ok(Arc::clone(&self.backend) as _)
     }
 
-    fn ssh(&self, _definition: &Definition, _target: &SshTarget) -> Result<Arc<dyn Provider>> {
+    fn ssh(
+        &self,
+        _definition: &Definition,
+        _token: &Token,
+        _access: &SshAccess,
+    ) -> Result<Arc<dyn Provider>> {
         Ok(Arc::clone(&self.backend) as _)
     }
 

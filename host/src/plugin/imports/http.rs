@@ -38,6 +38,12 @@ impl Host for State {
 
 impl State {
     async fn fetch_granted(&mut self, req: Request) -> Answer<Response> {
+        if req.auth.is_some() {
+            return Ok(Err(Error::Unsupported(Failure {
+                message: "this `runner` does not do `auth` for HTTP requests yet".to_owned(),
+                remedy: None,
+            })));
+        }
         let granted = match Granted::new(self.bound.rights(), req) {
             Ok(granted) => granted,
             Err(refused) => return Ok(Err(refused)),
@@ -375,6 +381,7 @@ mod tests {
             headers: vec![("X-Test".to_owned(), "1".to_owned())],
             body: Vec::new(),
             timeout: None,
+            auth: None,
         };
         let rights = Rights {
             grant,

@@ -12,9 +12,11 @@ mod process;
 mod program;
 mod secrets;
 mod ssh;
+mod state;
 pub(crate) mod stdio;
 mod target;
 mod url;
+mod v0_1;
 
 use wasmtime::component::{HasSelf, Linker};
 
@@ -28,12 +30,17 @@ pub(crate) type Answer<T> = wasmtime::Result<Result<T, Error>>;
 /// What both worlds may import.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    bindings::provider::ProviderPlugin::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+    bindings::provider::ProviderPlugin::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    // Names carry the version, so both have room in one linker.
+    bindings::v0_1::provider::ProviderPlugin::add_to_linker::<_, HasSelf<State>>(linker, |state| {
+        state
+    })
 }
 
 /// What hooks may import besides.
 pub(crate) fn link_target(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    bindings::target::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+    bindings::target::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    bindings::v0_1::target::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
 }
 
 impl types::Host for State {}

@@ -4,11 +4,11 @@ use serde_json::json;
 use wasmtime::component::Resource;
 
 use super::{Answer, chain, invalid};
-use crate::plugin::answer;
 use crate::plugin::bindings::process::Captured;
 use crate::plugin::bindings::ssh::Host;
 use crate::plugin::bindings::types::{self, Command, Error, ExitStatus, Failure, Retryable};
 use crate::plugin::convert;
+use crate::plugin::ssh_access;
 use crate::plugin::state::{CallerStdio, State};
 use crate::plugin::tap::{through, through_connected};
 use crate::provider::wire::Wire as _;
@@ -113,7 +113,7 @@ impl State {
         cmd: Option<&Command>,
     ) -> Result<SshTarget, Error> {
         let target = convert::ssh_target(target);
-        answer::ssh_target(&target).map_err(invalid)?;
+        ssh_access::target(&target).map_err(invalid)?;
         if !self.bound.grant.allows_ssh(&target.host) {
             let message = format!("ssh to `{}` is not granted", target.host);
             return Err(self.bound.rights().denied(message, "ssh"));

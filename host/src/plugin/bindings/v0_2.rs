@@ -1,13 +1,8 @@
-//! The Rust side of `wit/`, generated. Nothing is written by hand here but the choice of worlds and which
-//! of our types stand for the resources; `convert.rs` turns these shapes into those of the port.
+//! Version 0.2 of the contract, `wit/`. Nothing is written by hand here but the choice of worlds and which of our types stand for
+//! the resources; `convert.rs` turns these shapes into those of the port.
 //!
 //! Every imported function is `async` on our side (so that waiting never blocks a thread) and may trap (so that a
 //! limit can end the call). To the guest they are plain functions: see `wit/README.md` for why.
-
-#![expect(
-    unreachable_pub,
-    reason = "the generated modules re-export each other, which needs `pub`; this module itself is private"
-)]
 
 /// World `provider-plugin`, and the interfaces that the other worlds share with it.
 pub mod provider {
@@ -20,7 +15,7 @@ pub mod provider {
     });
 }
 
-pub use provider::runner::plugin::{http, log, process, secrets, ssh, types};
+pub use provider::runner::plugin::{http, log, process, secrets, ssh, state, types};
 
 /// World `hook-plugin`.
 pub mod hook {
@@ -35,6 +30,7 @@ pub mod hook {
             "runner:plugin/ssh": crate::plugin::bindings::ssh,
             "runner:plugin/http": crate::plugin::bindings::http,
             "runner:plugin/secrets": crate::plugin::bindings::secrets,
+            "runner:plugin/state": crate::plugin::bindings::state,
             "runner:plugin/log": crate::plugin::bindings::log,
         },
     });
