@@ -1,4 +1,7 @@
-//! Plain HTTP(S) requests to granted hosts. Redirects are not followed.
+//! HTTP(S) requests to granted hosts. Redirects are not followed. The host can use secrets that the plugin never sees:
+//! [`Request::bearer`], [`Request::sign`], and [`auth::secret`] as text in headers.
+
+pub mod auth;
 
 use std::time::Duration;
 
@@ -12,9 +15,8 @@ use crate::{Error, Result};
 ///
 /// ```no_run
 /// # fn main() -> runner_sdk::Result<()> {
-/// let token = runner_sdk::secrets::get("CLOUD_TOKEN")?;
 /// let answer = runner_sdk::http::post("https://api.example.com/v1/machines")
-///     .header("authorization", format!("Bearer {token}"))
+///     .bearer("CLOUD_TOKEN")
 ///     .json(&std::collections::HashMap::from([("size", "small")]))?
 ///     .send()?
 ///     .success()?;
@@ -87,6 +89,45 @@ impl Request {
     /// For the whole exchange; the host's default is 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// `authorization: Bearer …` with this secret, put in by the host.
+    pub fn bearer(self, secret: impl Into<String>) -> Self {
+        self.sign(auth::Auth::Bearer(secret.into()))
+    }
+
+    /// `authorization: Basic …`, made by the host; either text may be [`auth::secret`].
+    pub fn basic(self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.sign(auth::Basic {
+            user: user.into(),
+            password: password.into(),
+        })
+    }
+
+    /// Lets the host authorise the request, when everything else of it is final.
+    ///
+    /// ```no_run
+    /// use runner_sdk::http::{self, auth};
+    ///
+    /// # fn main() -> runner_sdk::Result<()> {
+    /// http::post("https://ec2.eu-west-1.amazonaws.com/")
+    ///     .header("content-type", "application/x-www-form-urlencoded")
+    ///     .body("Action=DescribeInstances&Version=2016-11-15")
+    ///     .sign(auth::SigV4 {
+    ///         access_key_id: auth::secret("AWS_ACCESS_KEY_ID"),
+    ///         secret_access_key: "AWS_SECRET_ACCESS_KEY".into(),
+    ///         session_token: None,
+    ///         region: "eu-west-1".into(),
+    ///         service: "ec2".into(),
+    ///     })
+    ///     .send()?
+    ///     .success()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sign(mut self, auth: impl Into<auth::Auth>) -> Self {
+        self.0.auth = Some(auth.into());
         self
     }
 

@@ -12,7 +12,7 @@ use super::secrets::UserSecrets;
 use super::{App, unloadable};
 use crate::config::{SourceConfig, SourceKind};
 use crate::engine::{Catalogue, Definition, Draw, EngineError, FailureKind, Listing, Result};
-use crate::plugin::{Binding, Maximum, NoSink, Services};
+use crate::plugin::{Binding, HttpSettings, Maximum, NoSink, Services};
 use crate::provider::{Hook, HookPoint, Listed, Provider, SshAccess};
 use crate::transport::SshInstance;
 
@@ -27,6 +27,11 @@ impl AppCatalogue {
         } else {
             Some(Arc::clone(app.ssh()?))
         };
+        let http = if bound.grant.http.is_empty() {
+            HttpSettings::default()
+        } else {
+            app.http()?
+        };
         Ok(Binding {
             source: source.clone(),
             config: bound.config.clone(),
@@ -37,6 +42,7 @@ impl AppCatalogue {
                 books: Arc::new(StateBooks(app.clone())),
                 log: Arc::new(NoSink),
                 ssh,
+                http,
                 path: app.environment().path.clone(),
                 work: Some(app.environment().state.join("work")),
                 tap: None,

@@ -42,6 +42,10 @@ pub struct Environment {
     pub notify: Option<OsString>,
     /// `JOURNAL_STREAM` is set: what is written to stderr goes to the journal, which keeps the time by itself.
     pub journal: bool,
+    /// `HTTPS_PROXY`, as most programs read it: also in lower case, else `ALL_PROXY`.
+    pub proxy: Option<String>,
+    /// `NO_PROXY`.
+    pub no_proxy: Option<String>,
     /// `RUNNER_FAULT`: where to die, for tests.
     pub(super) fault: Option<String>,
 }
@@ -99,6 +103,10 @@ impl Environment {
             no_color: text("NO_COLOR").is_some(),
             notify: env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()),
             journal: env::var_os("JOURNAL_STREAM").is_some(),
+            proxy: ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+                .into_iter()
+                .find_map(text),
+            no_proxy: text("NO_PROXY").or_else(|| text("no_proxy")),
             fault: text("RUNNER_FAULT"),
         })
     }

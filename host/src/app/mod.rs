@@ -28,7 +28,7 @@ use runner_core::id::Timestamp;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Changes, Config, ConfigError, SourceConfig, SourceKind};
 use crate::engine::{Engine, EngineError, FailureKind, Identity, Owner, Result};
-use crate::plugin::{Capabilities, PluginDirs, PluginHost};
+use crate::plugin::{Capabilities, HttpSettings, PluginDirs, PluginHost};
 use crate::store::Store;
 use crate::transport::SshSessions;
 
@@ -150,6 +150,29 @@ impl App {
             sessions = sessions.with_options(["-F".into(), file.value.clone().into_os_string()]);
         }
         Ok(self.0.ssh.get_or_init(|| Arc::new(sessions)))
+    }
+
+    /// How plugins' HTTP requests leave: the operator's settings, or what the environment says.
+    fn http(&self) -> Result<HttpSettings> {
+        let environment = self.environment();
+        let set = &self.config().settings()?.http;
+        let proxy = match &set.proxy {
+            Some(set) => Some(set.value.clone()),
+            None => environment.proxy.clone(),
+        };
+        let no_proxy = match &set.no_proxy {
+            Some(set) => Some(&set.value),
+            None => environment.no_proxy.as_ref(),
+        };
+        Ok(HttpSettings {
+            ca_file: set.ca_file.as_ref().map(|set| set.value.clone()),
+            proxy: proxy.filter(|address| !address.is_empty()),
+            no_proxy: no_proxy
+                .into_iter()
+                .flat_map(|all| all.split(',').map(|one| one.trim().to_owned()))
+                .collect(),
+            tokens: Some(environment.state.join("tokens")),
+        })
     }
 
     /// The verbs.

@@ -63,6 +63,8 @@ impl World {
             no_color: true,
             notify: None,
             journal: false,
+            proxy: None,
+            no_proxy: None,
             fault: None,
         };
         App::with_clock(environment, Arc::clone(&self.clock) as _)

@@ -86,6 +86,26 @@ impl Config {
             ssh.map(|set| set.value.to_string_lossy()).into(),
             ssh.map(|set| &set.position),
         ));
+        let http = &settings.http;
+        let file = http.ca_file.as_ref();
+        values.push(explained(
+            "http.ca_file".into(),
+            file.map(|set| set.value.to_string_lossy()).into(),
+            file.map(|set| &set.position),
+        ));
+        // A proxy's address may hold a password.
+        let proxy = http.proxy.as_ref();
+        values.push(explained(
+            "http.proxy".into(),
+            proxy.map(|set| without_password(&set.value)).into(),
+            proxy.map(|set| &set.position),
+        ));
+        let direct = http.no_proxy.as_ref();
+        values.push(explained(
+            "http.no_proxy".into(),
+            direct.map(|set| set.value.as_str()).into(),
+            direct.map(|set| &set.position),
+        ));
         for (name, value) in settings.fleet.written() {
             let key = format!("fleet.{name}");
             let position = settings.position_of_fleet(name);
@@ -107,6 +127,15 @@ impl Config {
         let mut roots = self.roots().in_order();
         let root = roots.find(|(root, _)| at.file.starts_with(root));
         root.map_or(Origin::Default, |(_, origin)| origin)
+    }
+}
+
+/// An address without what stands between scheme and host.
+fn without_password(address: &str) -> String {
+    match (address.split_once("://"), address.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        (None, Some((_, host))) => format!("…@{host}"),
+        _ => address.to_owned(),
     }
 }
 

@@ -285,6 +285,24 @@ pub const SETTINGS_KEYS: &[Key] = &[
         meaning: "instances that are checked at the same time, of one source half as many; at least 1",
     },
     Key {
+        name: "http.ca_file",
+        kind: "path",
+        default: "(none)",
+        meaning: "certificates in PEM that are trusted beside the built-in ones (Mozilla's) when a plugin's requests use TLS; a relative path starts at the file's folder",
+    },
+    Key {
+        name: "http.proxy",
+        kind: "text",
+        default: "`HTTPS_PROXY`, else none",
+        meaning: "the HTTP proxy for plugins' requests, `http://[USER:PASSWORD@]HOST[:PORT]`; empty: none, whatever the environment says",
+    },
+    Key {
+        name: "http.no_proxy",
+        kind: "text",
+        default: "`NO_PROXY`, else none",
+        meaning: "hosts that are reached without the proxy, with everything below them, separated by commas; `*`: all",
+    },
+    Key {
         name: "ssh.config",
         kind: "path",
         default: "ssh's own files",

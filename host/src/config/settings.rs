@@ -27,6 +27,8 @@ pub struct Settings {
     pub default_source: Option<Setting<SourceName>>,
     /// `ssh.config`, with a relative path resolved.
     pub ssh_config: Option<Setting<PathBuf>>,
+    /// `[http]`: only the user's.
+    pub http: Http,
     /// `[limits]`: only the user's, each key from the first file that has it.
     pub limits: Map<String, Json>,
     /// `[fleet]`: only the user's, each key from the first file that has it.
@@ -36,6 +38,26 @@ pub struct Settings {
     /// Where each limit stands, and everything that a file sets in vain because an earlier one did.
     pub(super) limit_places: Vec<(String, Position)>,
     pub(super) shadowed: Vec<(String, Position)>,
+}
+
+/// How plugins' HTTP requests leave.
+#[derive(Clone, Debug, Default)]
+pub struct Http {
+    /// With a relative path resolved.
+    pub ca_file: Option<Setting<PathBuf>>,
+    /// Empty: no proxy.
+    pub proxy: Option<Setting<String>>,
+    pub no_proxy: Option<Setting<String>>,
+}
+
+impl Http {
+    fn values(&self) -> (Option<&PathBuf>, Option<&String>, Option<&String>) {
+        (
+            self.ca_file.as_ref().map(|set| &set.value),
+            self.proxy.as_ref().map(|set| &set.value),
+            self.no_proxy.as_ref().map(|set| &set.value),
+        )
+    }
 }
 
 /// What holds for the whole fleet.
@@ -113,7 +135,7 @@ impl Settings {
                 settings.fleet,
             )
         };
-        values(self) == values(other)
+        values(self) == values(other) && self.http.values() == other.http.values()
     }
 
     /// Where a key of `[fleet]` stands.
@@ -231,6 +253,12 @@ impl Reader {
             }
         } else if origin == Origin::Project {
             self.problems.push(refused(at, &key));
+        } else if let "http.proxy" | "http.no_proxy" = key.as_str() {
+            let slot = match key.as_str() {
+                "http.proxy" => &mut self.settings.http.proxy,
+                _ => &mut self.settings.http.no_proxy,
+            };
+            set(slot, &mut self.settings.shadowed, &key, text.clone(), at);
         } else if text.is_empty() || text.starts_with("~/") {
             let message = format!("`{key}` must be the path of a file, not `{text}`");
             self.problems.push(
@@ -238,13 +266,11 @@ impl Reader {
                     .hint("write the whole path, or one relative to this file's folder"),
             );
         } else {
-            set(
-                &mut self.settings.ssh_config,
-                &mut self.settings.shadowed,
-                &key,
-                root.join(text),
-                at,
-            );
+            let slot = match key.as_str() {
+                "http.ca_file" => &mut self.settings.http.ca_file,
+                _ => &mut self.settings.ssh_config,
+            };
+            set(slot, &mut self.settings.shadowed, &key, root.join(text), at);
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use runner_core::id::SourceName;
 
-use super::{Books, Capabilities, Limits, NoBooks, Tap};
+use super::{Books, Capabilities, HttpSettings, Limits, NoBooks, Tap};
 use crate::provider::CallContext;
 use crate::transport::SshSessions;
 
@@ -38,6 +38,8 @@ pub struct Services {
     pub log: Arc<dyn LogSink>,
     /// OpenSSH sessions; none: the plugin host's own, with the user's `ssh` as it is.
     pub ssh: Option<Arc<SshSessions>>,
+    /// What the operator decided about HTTP.
+    pub http: HttpSettings,
     /// Where programs are looked for when every program is granted, in the form of `PATH`.
     pub path: OsString,
     /// The directory that holds the private directories of all instances; none: plugins are not told.
@@ -54,6 +56,7 @@ impl Default for Services {
             books: Arc::new(NoBooks),
             log: Arc::new(NoSink),
             ssh: None,
+            http: HttpSettings::default(),
             path: OsString::new(),
             work: None,
             tap: None,

@@ -125,10 +125,10 @@ async fn perform<T: Answer>(
         call.purpose,
         running,
         log,
+        deadline,
         call.tapped,
     )
     .map_err(|e| failures.not_prepared(&e))?;
-    state.deadline = deadline;
     state.target = call.target;
     let mut store = new_store(bound, state, bounds);
 
@@ -144,6 +144,10 @@ async fn perform<T: Answer>(
         },
     };
     report_dropped(store.data());
+    let outcome = match store.data().http.take_over() {
+        Some(over) => Err(over),
+        None => outcome,
+    };
 
     let size = match &outcome {
         Err(_) => 0,
@@ -177,13 +181,16 @@ fn new_store(bound: &Bound, state: State, bounds: Bounds) -> Store<State> {
     store.set_max_component_handles(limits.handles as usize);
     store.set_hostcall_fuel(usize::try_from(limits.answer.max(LEAST_FUEL)).unwrap_or(usize::MAX));
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |_| bounds.interrupt());
+    store.epoch_deadline_callback(move |store| bounds.interrupt(store.data()));
     store
 }
 
 impl Bounds {
     /// Called in the middle of guest code, at the first check after each tick.
-    fn interrupt(&self) -> wasmtime::Result<UpdateDeadline> {
+    fn interrupt(&self, state: &State) -> wasmtime::Result<UpdateDeadline> {
+        if let Some(over) = state.http.take_over() {
+            return Err(over);
+        }
         if let Some((at, allowed)) = self.deadline
             && Instant::now() >= at
         {

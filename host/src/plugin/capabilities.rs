@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::secret_use::SecretUse;
+
 /// A set of rights. Requested, granted and missing rights all have this shape.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
@@ -20,6 +22,9 @@ pub struct Capabilities {
     pub directories: BTreeMap<PathBuf, DirectoryAccess>,
     /// Secrets that may be read, by name.
     pub secrets: BTreeSet<String>,
+    /// Secrets that the host may put into requests, unseen by the plugin.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub http_secrets: BTreeSet<SecretUse>,
     /// Hosts that may be reached by OpenSSH: patterns as in [`HttpRight::host`].
     pub ssh: BTreeSet<String>,
     /// A private directory per instance.
@@ -73,6 +78,7 @@ impl Capabilities {
             && self.http.is_empty()
             && self.directories.is_empty()
             && self.secrets.is_empty()
+            && self.http_secrets.is_empty()
             && self.ssh.is_empty()
             && !self.workdir
             && self.commands.is_empty()
@@ -93,6 +99,9 @@ impl Capabilities {
                 .map(|(path, access)| (path.clone(), *access))
                 .collect(),
             secrets: filtered(&self.secrets, |name| !granted.secrets.contains(name)),
+            http_secrets: filtered(&self.http_secrets, |one| {
+                !granted.http_secrets.iter().any(|other| other.covers(one))
+            }),
             ssh: filtered(&self.ssh, |host| {
                 !granted
                     .ssh
@@ -121,6 +130,7 @@ impl Capabilities {
             *entry = (*entry).max(*access);
         }
         sum.secrets.extend(other.secrets.iter().cloned());
+        sum.http_secrets.extend(other.http_secrets.iter().cloned());
         sum.ssh.extend(other.ssh.iter().cloned());
         sum.workdir |= other.workdir;
         sum.commands.extend(other.commands.iter().cloned());
@@ -156,6 +166,16 @@ impl Capabilities {
     pub fn names_http_host(&self, host: &str) -> bool {
         let host = plain_host(host);
         !host.contains('*') && self.http.iter().any(|right| right.host == host)
+    }
+
+    /// A rule names exactly this host with this port.
+    pub fn names_http_port(&self, host: &str, port: u16) -> bool {
+        let host = plain_host(host);
+        !host.contains('*')
+            && self
+                .http
+                .iter()
+                .any(|right| right.host == host && right.port == port)
     }
 
     /// This host may be reached by OpenSSH, with any user and port.
@@ -212,13 +232,13 @@ impl HttpRight {
 
 /// Whether upper and lower case differ.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Case {
+pub(super) enum Case {
     Matters,
     Ignored,
 }
 
 /// Every host that `wanted` (a host or a pattern) stands for is one that `pattern` stands for.
-fn pattern_covers(pattern: &str, wanted: &str, case: Case) -> bool {
+pub(super) fn pattern_covers(pattern: &str, wanted: &str, case: Case) -> bool {
     if pattern == "*" || pattern == wanted {
         return true;
     }
@@ -254,6 +274,7 @@ fn filtered<T: Ord + Clone>(set: &BTreeSet<T>, keep: impl Fn(&T) -> bool) -> BTr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn rights(value: serde_json::Value) -> Capabilities {
@@ -429,5 +450,33 @@ mod tests {
             assert_eq!(granted.allows_ssh(host), allowed, "{host}");
         }
         assert!(granted.allows_secret("TOKEN") && !granted.allows_secret("OTHER"));
+    }
+
+    proptest! {
+        /// A pattern lets through the names below its domain and nothing else, however a name is written.
+        #[test]
+        fn a_pattern_is_its_domain(host in "[a-zA-Z0-9.*-]{0,12}", tail in "(\\.example\\.com|\\.EXAMPLE\\.com\\.|example\\.com|\\.example\\.com\\.evil|)") {
+            let granted = rights(http("*.example.com", 443, "GET"));
+            let name = format!("{host}{tail}");
+            let plain = name.strip_suffix('.').unwrap_or(&name).to_ascii_lowercase();
+            let below = plain.strip_suffix(".example.com").is_some_and(|below| !below.is_empty());
+            prop_assert_eq!(granted.allows_http("GET", &name, 443), below && !plain.contains('*'));
+            prop_assert!(!granted.allows_http("POST", &name, 443) && !granted.allows_http("GET", &name, 80));
+        }
+
+        /// What is not missing can be done, and only that.
+        #[test]
+        fn missing_and_allowed_agree(
+            pattern in prop_oneof![Just("*"), Just("*.b"), Just("*.a.b"), Just("a.b"), Just("b")],
+            host in prop_oneof![Just("a.b"), Just("b"), Just("x.a.b"), Just("ab"), Just("x.b")],
+            method in prop_oneof![Just("*"), Just("GET"), Just("POST")],
+        ) {
+            let granted = rights(http(pattern, 443, method));
+            let wanted = rights(http(host, 443, "GET"));
+            prop_assert_eq!(
+                wanted.missing_from(&granted).is_empty(),
+                granted.allows_http("GET", host, 443)
+            );
+        }
     }
 }

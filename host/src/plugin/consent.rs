@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::capabilities::{Capabilities, DirectoryAccess};
+use super::secret_use::Place;
 use super::text::printable;
 
 impl Capabilities {
@@ -80,6 +81,7 @@ impl Capabilities {
                 printable(name)
             ));
         }
+        lines.extend(self.explain_secret_uses());
         for command in &self.commands {
             lines.push(format!(
                 "run the shell command `{}` as you: it can do whatever you can do",
@@ -93,6 +95,48 @@ impl Capabilities {
             );
         }
         lines
+    }
+
+    /// One sentence per secret that is used unseen, and per set of places: towards which hosts.
+    fn explain_secret_uses(&self) -> Vec<String> {
+        let mut places: BTreeMap<(&str, &str), (BTreeSet<Place>, bool)> = BTreeMap::new();
+        for one in &self.http_secrets {
+            let entry = places.entry((&one.name, &one.host)).or_default();
+            entry.0.insert(one.place);
+            entry.1 |= one.unencrypted;
+        }
+        let mut uses: BTreeMap<_, Vec<String>> = BTreeMap::new();
+        for ((name, host), how) in places {
+            let host = match (host, host.strip_prefix("*.")) {
+                ("*", _) => "any host".to_owned(),
+                (_, Some(domain)) => format!("every host below `{}`", printable(domain)),
+                _ => format!("`{}`", printable(host)),
+            };
+            uses.entry((name, how)).or_default().push(host);
+        }
+        uses.into_iter()
+            .map(|((name, (places, unencrypted)), hosts)| {
+                let places: Vec<_> = places
+                    .into_iter()
+                    .map(|place| match place {
+                        Place::Header => "headers",
+                        Place::Query => "addresses",
+                        Place::Body => "bodies, which it could have published there",
+                    })
+                    .collect();
+                format!(
+                    "have your secret `{}` put into requests to {} without seeing it (in {}){}",
+                    printable(name),
+                    hosts.join(", "),
+                    places.join(", "),
+                    if unencrypted {
+                        ", also unencrypted, where everybody on the way can read it"
+                    } else {
+                        ""
+                    },
+                )
+            })
+            .collect()
     }
 
     /// What is new (`+`) and what is no longer there (`-`) since `previous`, one line each, in a fixed order. Safe to
@@ -148,6 +192,15 @@ impl Capabilities {
                 .iter()
                 .map(|name| format!("secret {}", printable(name))),
         );
+        facts.extend(self.http_secrets.iter().map(|one| {
+            format!(
+                "http-secret {} to {} ({}{})",
+                printable(&one.name),
+                printable(&one.host),
+                one.place.word(),
+                if one.unencrypted { ", unencrypted" } else { "" },
+            )
+        }));
         facts.extend(
             self.ssh
                 .iter()
@@ -208,6 +261,12 @@ mod tests {
             ],
             "directories": {"/srv/a": "read", "/srv/b": "write"},
             "secrets": ["TOKEN"],
+            "http-secrets": [
+                {"name": "KEY", "host": "api.example.com", "in": "header"},
+                {"name": "KEY", "host": "login.example.com", "in": "header"},
+                {"name": "PASSWORD", "host": "*.example.org", "in": "body", "unencrypted": true},
+                {"name": "PASSWORD", "host": "*.example.org", "in": "query"},
+            ],
             "ssh": ["web1", "*.lab", "*"],
             "workdir": true,
             "commands": ["make new"],
@@ -225,6 +284,8 @@ mod tests {
                 "send GET requests to every host below `example.org` (port 443): it can read what is there, and pass on what it knows",
                 "send GET, POST requests to `api.example.com` (ports 443, 8443): it can read and change what is there, and pass on what it knows",
                 "read your secret `TOKEN`, and use it wherever it may connect to",
+                "have your secret `KEY` put into requests to `api.example.com`, `login.example.com` without seeing it (in headers)",
+                "have your secret `PASSWORD` put into requests to every host below `example.org` without seeing it (in addresses, bodies, which it could have published there), also unencrypted, where everybody on the way can read it",
                 "run the shell command `make new` as you: it can do whatever you can do",
                 "know the path of a private directory that each instance gets and that is deleted with it",
             ]
@@ -246,6 +307,7 @@ mod tests {
             "programs": {"named": {"podman": "/opt/podman", "tar": "/bin/tar"}},
             "ssh": ["web1"], "directories": {"/srv": "write"},
             "http": [http("a.org", 443, "GET")], "workdir": true, "commands": ["make"],
+            "http-secrets": [{"name": "KEY", "host": "a.org", "in": "header"}],
         }));
         assert_eq!(
             new.diff(&old),
@@ -254,6 +316,7 @@ mod tests {
                 "- directory /srv (read)",
                 "+ directory /srv (write)",
                 "+ http GET a.org:443",
+                "+ http-secret KEY to a.org (header)",
                 "+ program podman (/opt/podman)",
                 "- program podman (/usr/bin/podman)",
                 "+ program tar (/bin/tar)",
@@ -269,10 +332,10 @@ mod tests {
         let all = rights(json!({
             "programs": {"named": {(bad): (format!("/{bad}"))}}, "directories": {(format!("/{bad}")): "read"},
             "http": [http(bad, 1, bad)], "secrets": [bad], "ssh": [bad, format!("*.{bad}")],
-            "commands": [bad],
+            "commands": [bad], "http-secrets": [{"name": bad, "host": bad, "in": "body"}],
         }));
         let lines = [all.explain(), all.diff(&Capabilities::default())].concat();
-        assert_eq!(lines.len(), 14);
+        assert_eq!(lines.len(), 16);
         assert!(lines.iter().all(|line| !line.contains(char::is_control)));
     }
 }

@@ -7,6 +7,7 @@ use super::binding::Binding;
 use super::bindings::{types, v0_1};
 use super::engine::{Engines, GuestEngine};
 use super::hook::PluginHook;
+use super::imports::http::Clients;
 use super::load::{Role, load};
 use super::provider::PluginProvider;
 use super::state::Bound;
@@ -19,6 +20,7 @@ pub struct PluginHost {
     dirs: PluginDirs,
     engines: Engines,
     ssh: OnceLock<Arc<SshSessions>>,
+    http: Arc<Clients>,
 }
 
 impl fmt::Debug for PluginHost {
@@ -36,6 +38,7 @@ impl PluginHost {
             dirs,
             engines: Engines::default(),
             ssh: OnceLock::new(),
+            http: Arc::default(),
         }
     }
 
@@ -130,6 +133,7 @@ impl PluginHost {
             limits: binding.limits,
             services: binding.services,
             ssh,
+            http_clients: self.http.clone(),
             http: OnceLock::new(),
         }))
     }

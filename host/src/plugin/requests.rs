@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::capabilities::{Capabilities, DirectoryAccess, HttpRight, Programs, plain_host};
+use super::capabilities::{Capabilities, DirectoryAccess, Programs};
 use super::manifest::{Config, Manifest};
+use super::requests_http::{HttpRequest, Port, SecretRequest, is_host_pattern};
 use super::schema::ConfigProblem;
 use super::template::{Piece, pieces, unconditional};
 use super::text::printable_cut;
@@ -31,37 +32,16 @@ pub struct Requests {
     pub programs: Vec<String>,
     pub http: Vec<HttpRequest>,
     pub directories: Vec<DirectoryRequest>,
+    /// To read.
     pub secrets: Vec<String>,
+    /// To have used by the host, unseen.
+    pub http_secrets: Vec<SecretRequest>,
     /// Hosts or patterns; of `user@host:port` only the host counts.
     pub ssh: Vec<String>,
     /// A private directory per instance.
     pub workdir: bool,
     /// Shell commands of the configuration's that it runs; with them, nothing is granted unasked.
     pub commands: Vec<String>,
-}
-
-/// Hosts to send HTTP requests to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct HttpRequest {
-    pub host: String,
-    /// Numbers, or placeholders.
-    #[serde(default = "https")]
-    pub ports: Vec<Port>,
-    /// `*`: every method.
-    #[serde(default = "get")]
-    pub methods: Vec<String>,
-}
-
-/// A port in a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected a port number or a placeholder such as `{port}`"
-)]
-pub enum Port {
-    Number(u16),
-    Template(String),
 }
 
 /// A directory to open.
@@ -71,14 +51,6 @@ pub struct DirectoryRequest {
     pub path: String,
     #[serde(default)]
     pub write: bool,
-}
-
-fn https() -> Vec<Port> {
-    vec![Port::Number(443)]
-}
-
-fn get() -> Vec<String> {
-    vec!["GET".to_owned()]
 }
 
 impl Requests {
@@ -100,6 +72,13 @@ impl Requests {
         {
             return Err("`requests.http` needs at least one port and one method".to_owned());
         }
+        if self
+            .http_secrets
+            .iter()
+            .any(|request| request.hosts.is_empty() || request.places.is_empty())
+        {
+            return Err("`requests.http-secrets` needs at least one host and one place".to_owned());
+        }
         Ok(keys)
     }
 
@@ -111,6 +90,10 @@ impl Requests {
             });
             ports.chain(&rule.methods).chain([&rule.host])
         });
+        let secrets = self
+            .http_secrets
+            .iter()
+            .flat_map(|request| request.hosts.iter().chain([&request.name]));
         self.programs
             .iter()
             .chain(self.directories.iter().map(|request| &request.path))
@@ -118,6 +101,7 @@ impl Requests {
             .chain(&self.ssh)
             .chain(&self.commands)
             .chain(http)
+            .chain(secrets)
             .map(String::as_str)
     }
 }
@@ -141,6 +125,7 @@ impl Manifest {
             http: resolver.http(&requests.http),
             directories: resolver.directories(&requests.directories),
             secrets: resolver.secrets(&requests.secrets),
+            http_secrets: resolver.http_secrets(&requests.http_secrets),
             ssh: resolver.ssh(&requests.ssh),
             workdir: requests.workdir,
             commands: resolver
@@ -159,12 +144,12 @@ impl Manifest {
 
 /// One text with its placeholders filled in.
 #[derive(Clone, Debug, Default)]
-struct Filled {
-    text: String,
+pub(super) struct Filled {
+    pub(super) text: String,
     /// The configuration keys that it took values from.
     keys: Vec<String>,
     /// The manifest itself wrote a pattern here: `*`, or something that begins with `*.`.
-    pattern: bool,
+    pub(super) pattern: bool,
 }
 
 impl Filled {
@@ -177,7 +162,7 @@ impl Filled {
     }
 }
 
-struct Resolver<'a> {
+pub(super) struct Resolver<'a> {
     config: &'a Config,
     path: &'a OsStr,
     problems: Vec<ConfigProblem>,
@@ -201,65 +186,6 @@ impl Resolver<'_> {
         programs
     }
 
-    fn http(&mut self, rules: &[HttpRequest]) -> BTreeSet<HttpRight> {
-        let mut rights = BTreeSet::new();
-        for rule in rules {
-            let hosts: Vec<_> = self
-                .fill(&rule.host)
-                .into_iter()
-                .filter_map(|filled| {
-                    let host = plain_host(&filled.text);
-                    let good = is_host_pattern(&host, filled.pattern);
-                    if !good {
-                        self.problem(&filled, "must be a host name, without scheme or path");
-                    }
-                    good.then_some(host)
-                })
-                .collect();
-            let mut ports = Vec::new();
-            for port in &rule.ports {
-                match port {
-                    Port::Number(port) => ports.push(*port),
-                    Port::Template(template) => {
-                        for filled in self.fill(template) {
-                            match filled.text.parse() {
-                                Ok(port) => ports.push(port),
-                                Err(_) => self.problem(&filled, "must be a port number"),
-                            }
-                        }
-                    }
-                }
-            }
-            let methods: Vec<_> = self
-                .fill_all(&rule.methods)
-                .into_iter()
-                .filter_map(|filled| {
-                    let method = filled.text.to_ascii_uppercase();
-                    let good = (method == "*" && filled.pattern)
-                        || (!method.is_empty()
-                            && method.len() <= 32
-                            && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-'));
-                    if !good {
-                        self.problem(&filled, "must be an HTTP method such as `GET`");
-                    }
-                    good.then_some(method)
-                })
-                .collect();
-            for host in &hosts {
-                for port in &ports {
-                    for method in &methods {
-                        rights.insert(HttpRight {
-                            host: host.clone(),
-                            port: *port,
-                            method: method.clone(),
-                        });
-                    }
-                }
-            }
-        }
-        rights
-    }
-
     fn directories(&mut self, requests: &[DirectoryRequest]) -> BTreeMap<PathBuf, DirectoryAccess> {
         let mut rights = BTreeMap::new();
         for request in requests {
@@ -281,27 +207,6 @@ impl Resolver<'_> {
         rights
     }
 
-    fn secrets(&mut self, templates: &[String]) -> BTreeSet<String> {
-        let mut rights = BTreeSet::new();
-        for filled in self.fill_all(templates) {
-            let good = !filled.text.is_empty()
-                && filled.text.len() <= 128
-                && filled
-                    .text
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
-            if good {
-                rights.insert(filled.text);
-            } else {
-                self.problem(
-                    &filled,
-                    "must be a secret's name (letters, digits, `_`, `-`, `.`)",
-                );
-            }
-        }
-        rights
-    }
-
     fn ssh(&mut self, templates: &[String]) -> BTreeSet<String> {
         let mut rights = BTreeSet::new();
         for filled in self.fill_all(templates) {
@@ -318,7 +223,7 @@ impl Resolver<'_> {
         rights
     }
 
-    fn fill_all(&mut self, templates: &[String]) -> Vec<Filled> {
+    pub(super) fn fill_all(&mut self, templates: &[String]) -> Vec<Filled> {
         templates
             .iter()
             .flat_map(|template| self.fill(template))
@@ -326,7 +231,7 @@ impl Resolver<'_> {
     }
 
     /// Every combination of the values that the placeholders stand for.
-    fn fill(&mut self, template: &str) -> Vec<Filled> {
+    pub(super) fn fill(&mut self, template: &str) -> Vec<Filled> {
         let mut all = vec![Filled {
             pattern: unconditional(template) == "*" || unconditional(template).starts_with("*."),
             ..Filled::default()
@@ -398,7 +303,7 @@ impl Resolver<'_> {
         values
     }
 
-    fn problem(&mut self, filled: &Filled, what: &str) {
+    pub(super) fn problem(&mut self, filled: &Filled, what: &str) {
         self.problems.push(ConfigProblem {
             key: filled.key(),
             message: format!("{what}, not `{}`", printable_cut(&filled.text, 200)),
@@ -457,24 +362,6 @@ fn ssh_host(target: &str) -> &str {
         Some((name, port)) if !port.contains(':') => name,
         _ => host,
     }
-}
-
-/// A host, or where patterns are allowed `*` and `*.domain`.
-fn is_host_pattern(host: &str, pattern: bool) -> bool {
-    if host == "*" {
-        return pattern;
-    }
-    let name = match host.strip_prefix("*.") {
-        Some(_) if !pattern => return false,
-        Some(domain) => domain,
-        None => host,
-    };
-    !name.is_empty()
-        && name.len() <= 253
-        && !name.starts_with(['-', '.'])
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':' | b'%'))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::binding::Services;
 use super::bindings::{types, v0_1};
 use super::engine::{GuestEngine, Running};
 use super::guest_log::GuestLog;
+use super::imports::http::{Client, Clients, Outbound, WasiHttp};
 use super::limiter::{LimitHit, Limiter};
 use super::load::LoadedComponent;
 use super::purpose::Purpose;
@@ -36,8 +37,10 @@ pub(crate) struct Bound {
     pub(crate) limits: Limits,
     pub(crate) services: Services,
     pub(crate) ssh: Arc<SshSessions>,
-    /// Made at the first request; keeps connections for the next.
-    pub(crate) http: OnceLock<ureq::Agent>,
+    /// Of this process, for all that are bound.
+    pub(crate) http_clients: Arc<Clients>,
+    /// Taken at the first request.
+    pub(crate) http: OnceLock<Arc<Client>>,
 }
 
 impl Bound {
@@ -47,6 +50,18 @@ impl Bound {
             grant: &self.grant,
             source: &self.context.source,
         }
+    }
+
+    /// What sends its HTTP requests. The error says which of the operator's settings cannot be used.
+    pub(crate) fn http_client(&self) -> Result<Arc<Client>, String> {
+        if let Some(client) = self.http.get() {
+            return Ok(client.clone());
+        }
+        let plugin = format!("{} {}", self.plugin, self.version);
+        let client = self
+            .http_clients
+            .get(&plugin, self.rights(), &self.services.http)?;
+        Ok(self.http.get_or_init(|| client).clone())
     }
 
     /// For errors and messages of one call.
@@ -72,8 +87,6 @@ pub struct CallerStdio(pub(crate) Stdio);
 #[derive(Default)]
 pub(crate) struct Used {
     pub(crate) processes: u64,
-    pub(crate) http_requests: u64,
-    pub(crate) http_bytes: u64,
     pub(crate) log_bytes: u64,
     pub(crate) log_dropped: u64,
 }
@@ -88,8 +101,9 @@ pub(crate) struct State {
     pub(crate) purpose: Purpose,
     pub(crate) running: Running,
     pub(crate) used: Used,
-    /// When the call must have ended.
-    pub(crate) deadline: Option<Instant>,
+    /// The way out for HTTP requests, and what they have used.
+    pub(crate) http: Arc<Outbound>,
+    pub(crate) wasi_http: WasiHttp,
     /// For hooks: the instance that the event is about.
     pub(crate) target: Option<Arc<dyn Target>>,
     /// Somebody looks on.
@@ -103,8 +117,10 @@ impl State {
         purpose: Purpose,
         running: Running,
         log: &GuestLog,
+        deadline: Option<Instant>,
         tapped: Option<Arc<Tapped>>,
     ) -> wasmtime::Result<Self> {
+        let http = Outbound::new(bound.clone(), deadline, tapped.clone());
         let limits = &bound.limits;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
@@ -117,7 +133,8 @@ impl State {
             purpose,
             running,
             used: Used::default(),
-            deadline: None,
+            wasi_http: WasiHttp::new(http.clone()),
+            http,
             target: None,
             tapped,
         })

@@ -152,60 +152,78 @@ pub(crate) enum Step<T> {
     Perform(Option<Pending>),
 }
 
+/// The first half of an import: whether it is performed at all.
+pub(crate) fn ask<T: Wire>(
+    tapped: Option<&Tapped>,
+    import: &'static str,
+    request: impl FnOnce() -> Value,
+) -> wasmtime::Result<Step<T>> {
+    let Some(tapped) = tapped else {
+        return Ok(Step::Perform(None));
+    };
+    let ask = tapped.ask(import, request());
+    let (instead, kill) = match tapped.tap.ask(&ask) {
+        Verdict::Perform => (None, false),
+        Verdict::PerformBut(told) => (Some(told), false),
+        Verdict::PerformAndKill => (None, true),
+        Verdict::Answer(told) => {
+            tapped.tap.told(&ask, &told);
+            return hears(import, &told).map(Step::Answered);
+        }
+        Verdict::Kill => {
+            tapped.tap.told(&ask, &end_of_call("killed"));
+            return Err(Killed { import }.into());
+        }
+    };
+    Ok(Step::Perform(Some(Pending { ask, instead, kill })))
+}
+
+/// The second half: what the guest hears of what was done.
+pub(crate) fn told<T: Wire>(
+    tapped: Option<&Tapped>,
+    pending: Option<Pending>,
+    answer: Answer<T>,
+) -> Answer<T> {
+    let (Some(tapped), Some(Pending { ask, instead, kill })) = (tapped, pending) else {
+        return answer;
+    };
+    let answer = answer.inspect_err(|error| {
+        tapped
+            .tap
+            .told(&ask, &end_of_call(&error.root_cause().to_string()));
+    })?;
+    if kill {
+        tapped.tap.told(&ask, &end_of_call("killed"));
+        return Err(Killed { import: ask.import }.into());
+    }
+    let Some(told) = instead else {
+        tapped.tap.told(&ask, &answer.to_json());
+        return Ok(answer);
+    };
+    tapped.tap.told(&ask, &told);
+    hears(ask.import, &told)
+}
+
+fn hears<T: Wire>(import: &'static str, told: &Value) -> Answer<T> {
+    if let Some(why) = told.get("end").and_then(Value::as_str) {
+        return Err(wasmtime::Error::msg(why.to_owned()));
+    }
+    Result::from_json(told).map_err(|why| Unusable { import, why }.into())
+}
+
 impl State {
-    /// The first half of an import: whether it is performed at all.
+    /// `ask` for an import of this call.
     pub(crate) fn ask<T: Wire>(
         &self,
         import: &'static str,
         request: impl FnOnce() -> Value,
     ) -> wasmtime::Result<Step<T>> {
-        let Some(tapped) = &self.tapped else {
-            return Ok(Step::Perform(None));
-        };
-        let ask = tapped.ask(import, request());
-        let (instead, kill) = match tapped.tap.ask(&ask) {
-            Verdict::Perform => (None, false),
-            Verdict::PerformBut(told) => (Some(told), false),
-            Verdict::PerformAndKill => (None, true),
-            Verdict::Answer(told) => {
-                tapped.tap.told(&ask, &told);
-                return self.hears(import, &told).map(Step::Answered);
-            }
-            Verdict::Kill => {
-                tapped.tap.told(&ask, &end_of_call("killed"));
-                return Err(Killed { import }.into());
-            }
-        };
-        Ok(Step::Perform(Some(Pending { ask, instead, kill })))
+        ask(self.tapped.as_deref(), import, request)
     }
 
-    /// The second half: what the guest hears of what was done.
+    /// `told` for an import of this call.
     pub(crate) fn told<T: Wire>(&self, pending: Option<Pending>, answer: Answer<T>) -> Answer<T> {
-        let (Some(tapped), Some(Pending { ask, instead, kill })) = (&self.tapped, pending) else {
-            return answer;
-        };
-        let answer = answer.inspect_err(|error| {
-            tapped
-                .tap
-                .told(&ask, &end_of_call(&error.root_cause().to_string()));
-        })?;
-        if kill {
-            tapped.tap.told(&ask, &end_of_call("killed"));
-            return Err(Killed { import: ask.import }.into());
-        }
-        let Some(told) = instead else {
-            tapped.tap.told(&ask, &answer.to_json());
-            return Ok(answer);
-        };
-        tapped.tap.told(&ask, &told);
-        self.hears(ask.import, &told)
-    }
-
-    fn hears<T: Wire>(&self, import: &'static str, told: &Value) -> Answer<T> {
-        if let Some(why) = told.get("end").and_then(Value::as_str) {
-            return Err(wasmtime::Error::msg(why.to_owned()));
-        }
-        Result::from_json(told).map_err(|why| Unusable { import, why }.into())
+        told(self.tapped.as_deref(), pending, answer)
     }
 
     /// Something that the guest says and nobody answers.

@@ -82,7 +82,9 @@ fn the_defaults_file_is_a_config_file_that_changes_nothing() {
         let built_in = written.position.is_none();
         assert_eq!(
             built_in,
-            value.key == "ssh.config" || value.key.starts_with("sources."),
+            value.key == "ssh.config"
+                || value.key.starts_with("http.")
+                || value.key.starts_with("sources."),
             "{}",
             value.key
         );
@@ -126,7 +128,8 @@ fn sample(key: &str) -> &'static str {
         "hooks" => "[\"h\"]",
         "limits" => "{ run = 1 }",
         "sources" => "[\"local\"]",
-        "plugin" | "ssh_host" | "defaults.source" | "ssh.config" => "\"local\"",
+        "plugin" | "ssh_host" | "defaults.source" | "ssh.config" | "http.ca_file"
+        | "http.proxy" | "http.no_proxy" => "\"local\"",
         "options" => "{}",
         other => panic!("a sample for the new key `{other}`"),
     }

@@ -5,8 +5,7 @@
 //! All interfaces are linked, granted or not: components made by Python and JavaScript toolchains import the whole world
 //! whether they use it or not, and a refused call tells more than a failed link.
 
-mod address;
-mod http;
+pub(crate) mod http;
 pub(crate) mod log;
 mod process;
 mod program;
@@ -15,7 +14,6 @@ mod ssh;
 mod state;
 pub(crate) mod stdio;
 mod target;
-mod url;
 mod v0_1;
 
 use wasmtime::component::{HasSelf, Linker};
@@ -30,6 +28,7 @@ pub(crate) type Answer<T> = wasmtime::Result<Result<T, Error>>;
 /// What both worlds may import.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    http::link(linker)?;
     bindings::provider::ProviderPlugin::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
     // Names carry the version, so both have room in one linker.
     bindings::v0_1::provider::ProviderPlugin::add_to_linker::<_, HasSelf<State>>(linker, |state| {

@@ -3,17 +3,44 @@
 
 use ureq::http::{HeaderName, HeaderValue, Method, Uri, header};
 
+use super::placeholder;
+use crate::plugin::text;
+
 const LONGEST_URL: usize = 8 << 10;
 const MOST_HEADERS: usize = 100;
 const LONGEST_HEADERS: usize = 64 << 10;
 
 /// Where a request goes.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Destination {
-    pub(super) uri: Uri,
+    /// `https`.
+    pub(super) encrypted: bool,
     /// As it stands in the address; brackets around IPv6.
     pub(super) host: String,
     pub(super) port: u16,
+    /// Begins with `/`.
+    pub(super) path: String,
+    /// May hold placeholders.
+    pub(super) query: Option<String>,
+}
+
+impl Destination {
+    /// Host and port, as the server gets them: without the port where that is the scheme's own.
+    pub(super) fn authority(&self) -> String {
+        match (self.encrypted, self.port) {
+            (true, 443) | (false, 80) => self.host.clone(),
+            (_, port) => format!("{}:{port}", self.host),
+        }
+    }
+
+    /// The whole address, when nothing is left to fill in.
+    pub(super) fn uri(&self) -> Result<Uri, String> {
+        let scheme = if self.encrypted { "https" } else { "http" };
+        let query = self.query.as_deref();
+        let (mark, query) = query.map_or(("", ""), |query| ("?", query));
+        let text = format!("{scheme}://{}{}{mark}{query}", self.authority(), self.path);
+        text.parse().map_err(|e| format!("{e}"))
+    }
 }
 
 /// Reads an absolute `http` or `https` address.
@@ -29,9 +56,9 @@ pub(super) fn destination(url: &str) -> Result<Destination, String> {
         return Err("it has a fragment (`#`), which is never sent".to_owned());
     }
     let uri: Uri = url.parse().map_err(|e| format!("{e}"))?;
-    let port = match uri.scheme_str() {
-        Some("http") => 80,
-        Some("https") => 443,
+    let (encrypted, port) = match uri.scheme_str() {
+        Some("http") => (false, 80),
+        Some("https") => (true, 443),
         _ => return Err("it must start with `http://` or `https://`".to_owned()),
     };
     let Some(authority) = uri.authority() else {
@@ -52,10 +79,15 @@ pub(super) fn destination(url: &str) -> Result<Destination, String> {
             _ => return Err("its port is not a number from 1 to 65535".to_owned()),
         },
     };
+    if placeholder::is_in(uri.path().as_bytes()) {
+        return Err("a secret can stand in its query and not in its path".to_owned());
+    }
     Ok(Destination {
+        encrypted,
         host: host.to_owned(),
         port,
-        uri,
+        path: uri.path().to_owned(),
+        query: uri.query().map(str::to_owned),
     })
 }
 
@@ -88,10 +120,8 @@ pub(super) fn method(name: &str) -> Result<Method, String> {
     }
 }
 
-/// Reads headers.
-pub(super) fn headers(
-    given: &[(String, String)],
-) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
+/// Reads headers. The values are as they came, with placeholders in them.
+pub(super) fn headers(given: &[(String, String)]) -> Result<Vec<(HeaderName, String)>, String> {
     let size: usize = given
         .iter()
         .map(|(name, value)| name.len() + value.len())
@@ -102,19 +132,21 @@ pub(super) fn headers(
             given.len()
         ));
     }
-    given
-        .iter()
-        .map(|(name, value)| {
-            let shown = crate::plugin::text::printable_cut(name, 80);
-            let read =
-                HeaderName::from_bytes(name.as_bytes()).map_err(|e| format!("`{shown}`: {e}"))?;
-            if is_ours(&read) {
-                return Err(format!("`{shown}` is set by the host"));
-            }
-            let value = HeaderValue::from_str(value).map_err(|e| format!("`{shown}`: {e}"))?;
-            Ok((read, value))
-        })
-        .collect()
+    let mut headers = Vec::with_capacity(given.len());
+    for (name, value) in given {
+        let shown = text::printable_cut(name, 80);
+        let read =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|e| format!("`{shown}`: {e}"))?;
+        if is_ours(&read) {
+            return Err(format!("`{shown}` is set by the host"));
+        }
+        HeaderValue::from_str(value).map_err(|e| format!("`{shown}`: {e}"))?;
+        // The host unpacks what it asked for, and looks into what it unpacked.
+        if read != header::ACCEPT_ENCODING {
+            headers.push((read, value.clone()));
+        }
+    }
+    Ok(headers)
 }
 
 /// Headers that say where a request goes, how long it is, or what the connection does: a plugin that could set them could
@@ -136,6 +168,7 @@ fn is_ours(name: &HeaderName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn destinations() {
@@ -147,6 +180,7 @@ mod tests {
         ] {
             let found = destination(url).expect(url);
             assert_eq!((found.host.as_str(), found.port), (host, port));
+            assert_eq!(destination(&found.uri().expect(url).to_string()), Ok(found));
         }
         for bad in [
             "",
@@ -167,10 +201,16 @@ mod tests {
             "http://[::1/",
             "http://a%00b/",
             "http://[v1.x]/",
+            "http://a/{{secret:A}}/b",
+            "http://{{secret:A}}/",
+            "http://a:{{secret:A}}/",
         ] {
             assert!(destination(bad).is_err(), "{bad}");
         }
         assert!(destination(&format!("http://a/{}", "x".repeat(9000))).is_err());
+        let query = destination("https://a:443/b?k={{secret:A}}").expect("a placeholder");
+        assert_eq!(query.query.as_deref(), Some("k={{secret:A}}"));
+        assert_eq!(query.authority(), "a");
     }
 
     #[test]
@@ -187,6 +227,7 @@ mod tests {
     fn headers_cannot_reframe_the_request() {
         let one = |name: &str, value: &str| headers(&[(name.to_owned(), value.to_owned())]);
         assert!(one("Authorization", "Bearer x").is_ok());
+        assert_eq!(one("Accept-Encoding", "br"), Ok(Vec::new()));
         for (name, value) in [
             ("Host", "internal"),
             ("content-length", "0"),
@@ -201,5 +242,25 @@ mod tests {
             assert!(one(name, value).is_err(), "{name}");
         }
         assert!(headers(&vec![("a".to_owned(), "b".to_owned()); 101]).is_err());
+    }
+
+    proptest! {
+        /// Whatever is accepted is understood by the library that connects as it was understood by the check.
+        #[test]
+        fn there_is_one_reading_of_an_address(
+            scheme in "(https?|HTTP|ftp|)(://|:/|:)",
+            host in r"[a-z0-9.@:\[\]%/?#\\ {}*-]{0,24}",
+            rest in "[ -~]{0,24}",
+        ) {
+            if let Ok(found) = destination(&format!("{scheme}{host}{rest}")) {
+                let uri = found.uri().expect("whole");
+                prop_assert_eq!(uri.host(), Some(found.host.as_str()));
+                let port = if found.encrypted { 443 } else { 80 };
+                prop_assert_eq!(uri.port_u16().unwrap_or(port), found.port);
+                prop_assert_eq!(uri.path(), found.path.as_str());
+                prop_assert!(!uri.to_string().contains('@') || !uri.authority().expect("one").as_str().contains('@'));
+                prop_assert_eq!(destination(&uri.to_string()), Ok(found));
+            }
+        }
     }
 }
