@@ -76,6 +76,8 @@ need fuse-overlayfs fuse-overlayfs
 need busybox busybox-static
 need setsid util-linux
 need tar tar
+need gzip gzip
+need openssl openssl
 need python3 python3-venv
 debian=
 if [ "$(id -u)" = 0 ] && have apt-get; then

@@ -16,7 +16,7 @@ profile=${PROFILE:-release}
 target=${CARGO_TARGET_DIR:-$PWD/target}
 if [ "$profile" = release ]; then
     cargo build --quiet --release
-    cargo build --quiet --release -p runner-tests --bench calls --bench fleet
+    cargo build --quiet --release -p runner-tests --bench calls --bench fleet --bench http
     binary=$target/release/runner
 else
     cargo build --quiet
@@ -127,6 +127,11 @@ PY
 if [ "$profile" = release ]; then
     echo "== calls in one process (aims: whole operation 100 us)"
     (cd "$OLDPWD" && cargo bench --quiet -p runner-tests --bench calls)
+fi
+
+if [ "$profile" = release ]; then
+    echo "== provider calls over HTTP on loopback (aim: within 15 % of the same request made natively)"
+    (cd "$OLDPWD" && cargo bench --quiet -p runner-tests --bench http)
 fi
 
 if [ "$profile" = release ]; then

@@ -37,3 +37,8 @@ pub fn kept(name: &str) -> PathBuf {
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("kept");
     kept.join(format!("{name}.wasm"))
 }
+
+/// A provider that speaks HTTP, and an HTTP client that a test tells what to send, see `guests/web`.
+pub fn web() -> &'static Path {
+    Path::new(env!("GUEST_WEB"))
+}

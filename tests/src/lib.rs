@@ -11,6 +11,7 @@ pub mod pty;
 pub mod redact;
 pub mod service;
 pub mod skip;
+pub mod web;
 
 pub use command::{Outcome, Runner};
 pub use env::TestEnv;

@@ -12,6 +12,7 @@ mod crcache;
 mod grants;
 mod hooks;
 mod hostile;
+mod http;
 mod kept;
 mod leases;
 mod observe;

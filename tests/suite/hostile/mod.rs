@@ -1,8 +1,10 @@
 //! Plugins that mean harm: each misbehaviour ends in the right error, within its limit, and leaves the state clean.
 //!
-//! `endless` holds what takes without end, `reach` what reaches for things not granted, `lies` false answers.
+//! `endless` holds what takes without end, `reach` what reaches for things not granted, `lies` false answers, `exfiltrate` what carries
+//! secrets out.
 
 mod endless;
+mod exfiltrate;
 mod lies;
 mod reach;
 
