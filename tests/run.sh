@@ -125,7 +125,7 @@ export RUNNER_BIN=$target/debug/runner
 say "tests"
 code=0
 if cargo nextest --version > /dev/null 2>&1; then
-    cargo nextest run --config-file tests/nextest.toml --workspace --status-level fail --final-status-level fail \
+    cargo nextest run --config-file tests/nextest.toml --workspace --status-level fail --final-status-level flaky \
         --hide-progress-bar "${filter[@]}" || code=$?
 else
     note "cargo-nextest is not there; \`cargo install --locked cargo-nextest\` makes this faster"

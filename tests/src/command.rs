@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A guard against hangs, far beyond what any call may take. Not a limit that a test is about.
-pub const HANG: Duration = Duration::from_secs(15 * 60);
+pub const HANG: Duration = Duration::from_secs(6 * 60);
 
 /// A call of `runner`, ready to be made. Built by [`crate::TestEnv::runner`].
 #[derive(Debug)]
