@@ -42,6 +42,7 @@ pub struct Project {
     /// What is packed; empty is every entry of the directory but the reuse files. Variables and host commands in these
     /// three are expanded from the project's environment when they are used.
     pub include: Vec<String>,
+    pub include_spot: Spot,
     pub exclude: Vec<String>,
     /// Transform expressions of tar.
     pub rename: Vec<String>,

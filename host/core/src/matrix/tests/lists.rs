@@ -2,15 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::list;
 use crate::matrix::lists::{Layer, Sign, evaluate, signed};
 use crate::matrix::{Dialect, NameList, glob};
-
-fn list(text: &str) -> NameList {
-    NameList {
-        items: text.split_whitespace().map(str::to_owned).collect(),
-        ..NameList::default()
-    }
-}
 
 fn evaluated(dialect: Dialect, base: &str, lists: &[&str]) -> String {
     let lists: Vec<NameList> = lists.iter().map(|text| list(text)).collect();
@@ -52,7 +46,7 @@ fn mixed_lists() {
 }
 
 /// Whether one name is in, looking at each level for what it says about that name alone.
-fn is_in(dialect: Dialect, base: &[&str], levels: &[NameList], name: &str) -> bool {
+pub(super) fn is_in(dialect: Dialect, base: &[&str], levels: &[NameList], name: &str) -> bool {
     let mut known = base.contains(&name);
     let mut inside = known;
     for level in levels {
