@@ -3,6 +3,15 @@
 //! What jobs are and which there are is decided in `runner_core::matrix`; here is what touches files, runs host commands and
 //! talks to systems. Nothing here prints: `cli` and `report` do.
 
+mod changed;
+pub mod lint;
+pub mod load;
 pub mod options;
+pub mod plan;
+mod quarantine;
+pub mod schema;
+mod shard;
+#[cfg(test)]
+mod tests;
 
 pub use options::{Action, Shard, Style, TestOptions};

@@ -58,6 +58,8 @@ pub struct TestOptions {
     /// Only what failed or was aborted in the last run.
     pub failed: bool,
     pub shard: Option<Shard>,
+    /// A report of an earlier run that shards are balanced by.
+    pub durations: Option<PathBuf>,
     /// Lists of what is known to fail.
     pub quarantine: Vec<PathBuf>,
     /// Run jobs in the order in which the filters match, several times if several match.

@@ -1,0 +1,93 @@
+//! From options to the jobs that are run: load, expand, select, leave out, take a share.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use runner_core::matrix::filter::{Filters, InvalidFilter};
+use runner_core::matrix::select::{self, Choice};
+use runner_core::matrix::{Job, Problem, Problems, Project, expand};
+
+use super::load::{self, HostCommands, Kinds};
+use super::options::TestOptions;
+use super::{changed, quarantine, shard};
+
+/// What a run works on.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub project: Arc<Project>,
+    /// In the order in which they are listed, or in that of the filters with `order`.
+    pub jobs: Vec<Job>,
+    /// The host commands of these jobs were run and kept: nothing fails later that could have failed here.
+    pub host: Arc<HostCommands>,
+    /// Jobs that would have been run but for a quarantine, and why.
+    pub quarantined: Vec<(Job, String)>,
+    /// What the user should know and need not act on at once.
+    pub warnings: Vec<String>,
+}
+
+/// What the plan depends on besides the options.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// Where we were called.
+    pub directory: &'a Path,
+    pub kinds: Kinds<'a>,
+    pub today: Date,
+    /// The names of the jobs that failed or were aborted last time, if only those are wanted.
+    pub failed: Option<HashSet<String>>,
+}
+
+/// Makes the plan, or tells everything that is in its way.
+pub fn plan(options: &TestOptions, surroundings: &Surroundings<'_>) -> Result<Plan, Problems> {
+    let host = HostCommands::new(surroundings.directory);
+    let kinds = &surroundings.kinds;
+    let loaded = load::load(surroundings.directory, options.dialect, kinds, &host)?;
+    let project = loaded.project;
+    let all = expand(&project)?;
+    let choice = choice(options, surroundings, &project)?;
+    if options.all_host_commands {
+        Problems::unless_empty(host.check_all(&project, &all))?;
+    }
+    let mut jobs = select::select(&project, &all, &choice)
+        .map_err(|nothing| Problem::new(nothing.to_string()))?;
+    drop(all);
+    let mut warnings = Vec::new();
+    let quarantine = quarantine::read(options, &project, surroundings.today, &mut warnings)?;
+    let quarantined = quarantine.take_from(&project, &mut jobs);
+    if let Some(shard) = options.shard {
+        let durations = shard::durations(options)?;
+        jobs = shard::part(&project, jobs, shard, &durations);
+    }
+    if !options.all_host_commands {
+        Problems::unless_empty(host.check(&project, &jobs))?;
+    }
+    Ok(Plan {
+        project: Arc::new(project),
+        jobs,
+        host: Arc::new(host),
+        quarantined,
+        warnings,
+    })
+}
+
+fn choice(
+    options: &TestOptions,
+    surroundings: &Surroundings<'_>,
+    project: &Project,
+) -> Result<Choice, Problem> {
+    let refused = |error: InvalidFilter| Problem::new(error.to_string());
+    let tasks = match &options.changed_since {
+        Some(revision) => Some(changed::tasks(project, revision)?),
+        None => None,
+    };
+    Ok(Choice {
+        filters: Filters::parse(&options.filters).map_err(refused)?,
+        without: Filters::parse(&options.without).map_err(refused)?,
+        tags: options.tags.clone(),
+        without_tags: options.without_tags.clone(),
+        tasks,
+        names: surroundings.failed.clone(),
+        ordered: options.order,
+    })
+}
