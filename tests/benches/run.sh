@@ -143,3 +143,6 @@ if [ "$profile" = release ]; then
     echo "== 100,000 leases in virtual time, with failures, lost replies and kills (aim: no problem)"
     (cd "$OLDPWD" && cargo bench --quiet -p runner-sim --bench leases)
 fi
+
+echo "== listing a spread project of 150,000 jobs (aims: 1 s and 150 MiB; a filter 0.1 s above the floor)"
+"$OLDPWD/tests/benches/listing.sh" "$binary"

@@ -21,6 +21,7 @@ mod quickstart;
 mod serve;
 mod shelves;
 mod smoke;
+mod spread;
 mod testr;
 mod tickets;
 mod tidy;

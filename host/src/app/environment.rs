@@ -46,6 +46,10 @@ pub struct Environment {
     pub proxy: Option<String>,
     /// `NO_PROXY`.
     pub no_proxy: Option<String>,
+    /// `RUNNER_SPREAD_DIALECT`: the dialect of spread projects, where no option says it.
+    pub spread_dialect: Option<String>,
+    /// The current directory.
+    pub directory: PathBuf,
     /// `RUNNER_FAULT`: where to die, for tests.
     pub(super) fault: Option<String>,
 }
@@ -107,6 +111,8 @@ impl Environment {
                 .into_iter()
                 .find_map(text),
             no_proxy: text("NO_PROXY").or_else(|| text("no_proxy")),
+            spread_dialect: text("RUNNER_SPREAD_DIALECT"),
+            directory: absolute,
             fault: text("RUNNER_FAULT"),
         })
     }

@@ -112,6 +112,12 @@ impl App {
         self.0.clock.now()
     }
 
+    /// The day it is, in UTC: the same one on every machine of a fleet.
+    pub fn today(&self) -> jiff::civil::Date {
+        let now = jiff::Timestamp::from_millisecond(self.now().0).unwrap_or_default();
+        now.to_zoned(jiff::tz::TimeZone::UTC).date()
+    }
+
     /// The state database.
     pub fn store(&self) -> Result<&Arc<Store>> {
         if let Some(store) = self.0.store.get() {

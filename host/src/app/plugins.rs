@@ -44,6 +44,11 @@ pub struct GrantListing {
 }
 
 impl App {
+    /// The names of all plugins; nothing is opened.
+    pub fn plugin_names(&self) -> Vec<String> {
+        self.plugin_dirs().names()
+    }
+
     /// Every embedded and installed plugin.
     pub fn plugin_list(&self) -> Vec<PluginListing> {
         let describe = |name: String| match self.plugins().inspect(&Locator::Name(name.clone())) {

@@ -65,6 +65,8 @@ impl World {
             journal: false,
             proxy: None,
             no_proxy: None,
+            spread_dialect: None,
+            directory: at("work"),
             fault: None,
         };
         App::with_clock(environment, Arc::clone(&self.clock) as _)

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
     acquire, completions, config, cp, debug, discard, events, exec, help, import, lease, list, log,
-    metrics, plugin, release, run, serve, shelf, source, status, ticket, top, why,
+    metrics, plugin, release, run, serve, shelf, source, status, test, ticket, top, why,
 };
 use super::values;
 use crate::config::SourceArgument;
@@ -104,6 +104,7 @@ pub(super) enum Verb {
     Source(source::Source),
     Plugin(plugin::Plugin),
     Config(config::Config),
+    Test(Box<test::Test>),
     Import(import::Import),
     Completions(completions::Completions),
     Commands(list::Commands),
@@ -134,6 +135,7 @@ impl Verb {
             | Self::Serve(_)
             | Self::Source(_)
             | Self::Config(_)
+            | Self::Test(_)
             | Self::Import(_)
             | Self::Completions(_)
             | Self::Commands(_)
@@ -164,6 +166,7 @@ impl Verb {
             Self::Source(_) => "source",
             Self::Plugin(_) => "plugin",
             Self::Config(_) => "config",
+            Self::Test(_) => "test",
             Self::Import(_) => "import",
             Self::Completions(_) => "completions",
             Self::Commands(_) => "commands",

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::args::{Cli, Verb};
 use super::commands::{
     acquire, completions, config, cp, debug, discard, events, exec, help, import, lease, list, log,
-    metrics, plugin, release, run, serve, shelf, source, status, ticket, top, why,
+    metrics, plugin, release, run, serve, shelf, source, status, test, ticket, top, why,
 };
 use super::console::Console;
 use super::context::Context;
@@ -77,8 +77,10 @@ fn carry_out(cli: Cli) -> (Outcome, Console) {
         // These answer for a command: their own failures have a code and a way of their own.
         Some(Verb::Run(args)) => run::run(args, || prepare(globals.verbose)),
         Some(Verb::Exec(args)) => exec::run(args, || prepare(globals.verbose)),
-        // Here `-v` means more rows, not more words.
-        Some(verb @ Verb::Status(_)) => prepare(0).and_then(|context| ordinary(verb, &context)),
+        // Here `-v` means more rows, or more lines of a log that is not ours.
+        Some(verb @ (Verb::Status(_) | Verb::Test(_))) => {
+            prepare(0).and_then(|context| ordinary(verb, &context))
+        }
         Some(verb) => prepare(globals.verbose).and_then(|context| ordinary(verb, &context)),
     };
     (outcome, console)
@@ -114,6 +116,7 @@ fn ordinary(verb: Verb, context: &Context) -> Outcome {
         Verb::Source(args) => source::run(&args, context),
         Verb::Plugin(args) => plugin::run(args, context),
         Verb::Config(args) => config::run(&args, context),
+        Verb::Test(args) => test::run(*args, context),
         Verb::Import(args) => import::run(args, context),
         Verb::Debug(args) => debug::run(args, context),
         Verb::Run(_) | Verb::Exec(_) | Verb::Help(_) | Verb::Commands(_) | Verb::Completions(_) => {

@@ -1,8 +1,9 @@
 //! The exit codes of the program, all of them.
 //!
 //! `run` and `exec` answer with the command's own code, so what goes wrong in `runner` itself must not look like
-//! one: it is 125 there, and `--status-fd` tells the two apart in any case. Every other verb uses 0 to 3, as crcache
-//! did; the verbs of tickets have one more, because a ticket that waits has neither worked nor failed.
+//! one: it is 125 there, and `--status-fd` tells the two apart in any case. `test` has spread's codes, 0 to 2. Every
+//! other verb uses 0 to 3, as crcache did; the verbs of tickets have one more, because a ticket that waits has neither
+//! worked nor failed.
 
 /// It worked.
 pub const OK: u8 = 0;
@@ -10,6 +11,8 @@ pub const OK: u8 = 0;
 pub const USAGE: u8 = 1;
 /// Unknown option, or a value that an option or argument does not take.
 pub const BAD_OPTION: u8 = 2;
+/// `test`: a job failed or was aborted, or there is nothing to run; as spread has it.
+pub const UNSUCCESSFUL: u8 = 1;
 /// The operation failed; `--json` says which kind of failure it was.
 pub const FAILED: u8 = 3;
 /// The ticket still waits: nothing failed, and nothing is there yet.
@@ -29,12 +32,17 @@ pub(super) fn topic() -> String {
         "\
 Exit codes
 
-Every verb but `run` and `exec`:
+Every verb but `run`, `exec` and `test`:
   {OK:<5}  it worked
   {USAGE:<5}  unknown command, or an argument is missing or superfluous
   {BAD_OPTION:<5}  unknown option, or a value that is not accepted
   {FAILED:<5}  the operation failed; with `--json` the error object has the `kind` of failure
   {WAITING:<5}  the ticket still waits (`ticket check`, `ticket wait --timeout`, `ticket open --wait=…`)
+
+`test`, and the program called as `spread`:
+  {OK:<5}  nothing failed and nothing was aborted
+  {UNSUCCESSFUL:<5}  a job failed or was aborted, or the project or the choice of jobs cannot be used
+  {BAD_OPTION:<5}  unknown option, or a value that is not accepted
 
 `run` and `exec`:
   0-255  the command's own exit code

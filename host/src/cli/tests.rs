@@ -21,6 +21,7 @@ fn parse(line: &str) -> Cli {
         Ok(cli) => cli,
         Err(Refusal::Clap(error)) => panic!("{line}: {error}"),
         Err(Refusal::Failure(failure)) => panic!("{line}: {failure:?}"),
+        Err(Refusal::Go(message)) => panic!("{line}: {message}"),
     }
 }
 

@@ -1,14 +1,18 @@
 //! Parses the arguments, and maps what clap says about wrong ones to our exit codes.
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::args::Cli;
+use super::args::{Cli, Verb};
+use super::commands::test;
 use super::console::Console;
 use super::error::Failure;
 use super::exit_code;
+use crate::jobs::Style;
+use crate::report::escape;
 
 /// Why there is nothing to carry out.
 #[derive(Debug)]
@@ -17,10 +21,67 @@ pub(super) enum Refusal {
     Clap(Box<clap::Error>),
     /// Ours.
     Failure(Failure),
+    /// Options of `test`, refused in the words of Go's `flag`.
+    Go(String),
+}
+
+/// The name under which the program is spread.
+const SPREAD: &str = "spread";
+
+/// Parses what was typed, under whichever name.
+pub(super) fn parse(words: &[OsString]) -> Result<Cli, Refusal> {
+    let called = words.first().map(Path::new).and_then(Path::file_name);
+    if called.is_some_and(|name| name == SPREAD) {
+        return parse_spread(&words[1..]);
+    }
+    match position(words) {
+        Some(at) if words[at] == "test" => {
+            let mut translated = words[..=at].to_vec();
+            let rest = test::words::translate(&words[at + 1..], Style::Native);
+            translated.extend(rest.map_err(|refused| Refusal::Go(refused.0))?);
+            parse_ours(&translated)
+        }
+        _ => parse_ours(words),
+    }
+}
+
+/// As spread: its options, its words for what is wrong, and nothing of ours but what has a name of its own.
+fn parse_spread(words: &[OsString]) -> Result<Cli, Refusal> {
+    let translated = test::words::translate(words, Style::Spread);
+    let translated = translated.map_err(|refused| Refusal::Go(refused.0))?;
+    if translated.iter().any(|word| word == "--version") {
+        let version = Cli::try_parse_from(["runner", "--version"]);
+        return version.map_err(|shown| Refusal::Clap(Box::new(shown)));
+    }
+    let ours = ["runner".into(), "test".into()];
+    let ours: Vec<OsString> = ours.into_iter().chain(translated).collect();
+    let mut cli = parse_ours(&ours).map_err(|refusal| match refusal {
+        Refusal::Clap(error) if error.use_stderr() => go_words(&error),
+        other => other,
+    })?;
+    if let Some(Verb::Test(test)) = &mut cli.verb {
+        test.style = Style::Spread;
+    }
+    Ok(cli)
+}
+
+/// A value that is not accepted, as Go's `flag` has it.
+fn go_words(error: &clap::Error) -> Refusal {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let option = text(ContextKind::InvalidArg);
+    let name = option.split([' ', '=']).next().unwrap_or_default();
+    let name = name.trim_start_matches('-');
+    let value = text(ContextKind::InvalidValue);
+    Refusal::Go(format!(
+        "invalid value {value:?} for flag -{name}: parse error"
+    ))
 }
 
 /// Parses, and puts an `-s` from before the verb where the verb expects it.
-pub(super) fn parse(words: &[OsString]) -> Result<Cli, Refusal> {
+fn parse_ours(words: &[OsString]) -> Result<Cli, Refusal> {
     let mut cli = Cli::try_parse_from(words).map_err(|error| Refusal::Clap(Box::new(error)))?;
     let (Some(early), Some(verb)) = (cli.source.take(), cli.verb.as_mut()) else {
         return Ok(cli);
@@ -50,6 +111,7 @@ impl Refusal {
     pub(super) fn code(&self, words: &[OsString]) -> u8 {
         match self {
             Self::Failure(failure) => failure.code,
+            Self::Go(_) => exit_code::BAD_OPTION,
             Self::Clap(error) if !error.use_stderr() => exit_code::OK,
             Self::Clap(error) => code(error, words),
         }
@@ -61,6 +123,11 @@ impl Refusal {
             Self::Failure(failure) => {
                 console.fail(failure);
                 return failure.code;
+            }
+            Self::Go(message) => {
+                let usage = "run `runner help test` for the list of options";
+                console.say(&format!("{}\n{usage}\n", escape::line(message)));
+                return exit_code::BAD_OPTION;
             }
             Self::Clap(error) => error,
         };
@@ -116,14 +183,19 @@ fn names_an_option(error: &clap::Error) -> bool {
 
 /// The verb among the words: the first that is no option and no option's value. For when clap did not get that far.
 pub(super) fn verb(words: &[OsString]) -> Option<&OsStr> {
-    let mut words = words.iter().skip(1);
-    while let Some(word) = words.next() {
+    position(words).map(|at| &*words[at])
+}
+
+/// Where the verb stands.
+fn position(words: &[OsString]) -> Option<usize> {
+    let mut words = words.iter().enumerate().skip(1);
+    while let Some((at, word)) = words.next() {
         match word.to_str() {
             Some("-s" | "--source" | "-d" | "--here" | "--owner") => {
                 words.next();
             }
             Some(option) if option.starts_with('-') => {}
-            _ => return Some(word),
+            _ => return Some(at),
         }
     }
     None

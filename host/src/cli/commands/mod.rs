@@ -21,6 +21,7 @@ pub(super) mod serve;
 pub(super) mod shelf;
 pub(super) mod source;
 pub(super) mod status;
+pub(super) mod test;
 pub(super) mod ticket;
 pub(super) mod top;
 pub(super) mod why;

@@ -1,0 +1,106 @@
+//! `runner test`, and the program called as `spread`: which jobs there are, and running them.
+
+mod args;
+mod lint;
+mod problems;
+mod schema;
+pub(crate) mod words;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use runner_core::matrix::Dialect;
+
+pub(crate) use args::Test;
+use args::{What, refused};
+
+use crate::cli::context::Context;
+use crate::cli::error::{Failure, Outcome};
+use crate::cli::exit_code;
+use crate::jobs::load::Kinds;
+use crate::jobs::plan::{Plan, Surroundings, plan};
+use crate::jobs::{Action, TestOptions};
+
+/// Does what was asked for.
+pub(crate) fn run(mut args: Test, context: &Context) -> Outcome {
+    let dialect = dialect(context)?;
+    match args.what.take() {
+        Some(What::Lint(lint)) => return lint::run(&lint, dialect, context),
+        Some(What::Schema(schema)) => return schema::run(&schema, context),
+        None => {}
+    }
+    let options = args.options(context.verbose, dialect)?;
+    if options.failed {
+        return Err(refused(
+            "there is no record of a run whose failed jobs could be taken",
+        ));
+    }
+    let plan = planned(&options, context)?;
+    for warning in &plan.warnings {
+        context.console.warning(warning);
+    }
+    match plan.quarantined.len() {
+        0 => {}
+        1 => context.console.note("1 job is in quarantine"),
+        many => context
+            .console
+            .note(&format!("{many} jobs are in quarantine")),
+    }
+    match options.action {
+        Action::List => list(&plan, context),
+        Action::Run | Action::Restore | Action::Discard | Action::CollectGarbage => {
+            Err(refused("this build lists jobs and does not run them")
+                .hint("`-list` prints their names"))
+        }
+    }
+}
+
+/// The dialect of the environment.
+fn dialect(context: &Context) -> Result<Option<Dialect>, Failure> {
+    let given = context.app.environment().spread_dialect.as_deref();
+    let dialect = given.map(str::parse::<Dialect>).transpose();
+    dialect.map_err(|error| refused(format!("RUNNER_SPREAD_DIALECT: {error}")))
+}
+
+/// The plan, or everything that is in its way.
+fn planned(options: &TestOptions, context: &Context) -> Result<Plan, Failure> {
+    let directory = &context.app.environment().directory;
+    let replaced: Vec<String> = options
+        .sources
+        .iter()
+        .map(|(backend, _)| backend.clone())
+        .collect();
+    with_kinds(&replaced, context, |kinds| {
+        let surroundings = Surroundings {
+            directory,
+            kinds,
+            today: context.app.today(),
+            failed: None,
+        };
+        plan(options, &surroundings)
+    })
+    .map_err(|problems| problems::told(&problems.0, &context.console, directory))
+}
+
+/// With what is known about types of backends: the plugins are looked up when a project names one.
+fn with_kinds<T>(replaced: &[String], context: &Context, what: impl FnOnce(Kinds<'_>) -> T) -> T {
+    let directory = context.app.environment().directory.clone();
+    let known = |kind: &str| {
+        let file = Path::new(kind);
+        if file.extension().is_some_and(|ending| ending == "wasm") {
+            return directory.join(file).is_file();
+        }
+        context.app.plugin_names().iter().any(|name| name == kind)
+    };
+    what(Kinds::new(&known, replaced))
+}
+
+fn list(plan: &Plan, context: &Context) -> Outcome {
+    let mut text = String::new();
+    for job in &plan.jobs {
+        // Writing to a text cannot fail.
+        let _written = writeln!(text, "{}", plan.project.view(job).name());
+    }
+    context.console.print(&text)?;
+    Ok(exit_code::OK)
+}
