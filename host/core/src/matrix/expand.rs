@@ -82,7 +82,11 @@ fn groups(project: &Project, problems: &mut Vec<Problem>) -> Vec<Group> {
         let backends = lists::evaluate(project.dialect, &names, &layers);
         for name in backends {
             let Ok(at) = project.backends.binary_search_by(|it| (*it.name).cmp(name)) else {
-                problems.push(unknown_backend(project, suite, task, name));
+                let problem = unknown_backend(project, suite, task, name);
+                // What a suite says is the same for each of its tasks.
+                if !problems.contains(&problem) {
+                    problems.push(problem);
+                }
                 continue;
             };
             let backend = &project.backends[at];

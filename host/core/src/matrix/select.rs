@@ -66,7 +66,9 @@ pub fn select(
             chosen.push((0, job));
         }
     }
-    without_manual(project, &mut chosen, choice.filters.is_empty());
+    // Names are as good as filters: a manual job that failed can be asked for.
+    let unfiltered = choice.filters.is_empty() && choice.names.is_none();
+    without_manual(project, &mut chosen, unfiltered);
     if chosen.is_empty() {
         return Err(if choice.is_open() {
             NothingSelected::NoTasks

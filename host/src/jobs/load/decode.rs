@@ -104,6 +104,8 @@ impl Decoder {
     /// Everything that was wrong: first what kept the file from being decoded, in one message as the ancestor's decoder
     /// has it.
     pub(super) fn finish(mut self) -> (Vec<Problem>, Vec<Problem>) {
+        // Fields are asked for in our order, and told in the file's.
+        self.mismatches.sort();
         if let Some((first, _)) = self.mismatches.first() {
             let mut message = format!("cannot load {}: yaml: unmarshal errors:", self.label);
             for (spot, text) in &self.mismatches {

@@ -1,12 +1,35 @@
 //! Where the project file is, and what it says about itself before it is parsed.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use runner_core::matrix::{Dialect, Problem};
 
 const NAMES: [&str; 2] = ["spread.yaml", ".spread.yaml"];
+
+/// Larger than any file of a project; the largest real one has 100 kB.
+const LARGEST: u64 = 8 * 1024 * 1024;
+
+/// Reads a file of a project. One that never ends, or that waits for a writer, is none.
+pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let kind = std::fs::metadata(file)?.file_type();
+    if kind.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !kind.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(file)?
+        .take(LARGEST + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other(format!("larger than {LARGEST} bytes")));
+    }
+    Ok(bytes)
+}
 
 /// A project file, read.
 pub(super) struct Found {
@@ -21,7 +44,7 @@ pub(super) fn find(directory: &Path) -> Result<Found, Problem> {
     for directory in directory.ancestors() {
         for name in NAMES {
             let file = directory.join(name);
-            match std::fs::read(&file) {
+            match read(&file) {
                 Ok(bytes) => return Ok(Found { file, bytes }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => passed = passed.or(Some((file, error))),

@@ -9,7 +9,7 @@ use std::thread;
 
 use runner_core::matrix::{Problem, Project, SuiteId, Task};
 
-use super::task;
+use super::{find, task};
 
 /// More readers than this only wait for the same disk.
 const MOST_READERS: usize = 8;
@@ -122,7 +122,7 @@ fn read_all(
 }
 
 fn read(project: &Project, candidate: &Candidate) -> Option<Result<task::Read, Problem>> {
-    let bytes = match std::fs::read(&candidate.file) {
+    let bytes = match find::read(&candidate.file) {
         Ok(bytes) => bytes,
         // No task, or a link that leads nowhere or to a file: the ancestor falls over these last two.
         Err(error)

@@ -199,7 +199,7 @@ until = "2026-06-30"
         ),
         (
             "[[quarantine]]\njob = \"s/a\"\nreasn = \"x\"\n",
-            "q.toml:3: unknown field `reasn`",
+            "unknown field `reasn`",
         ),
     ] {
         let case = four().with("q.toml", text);

@@ -189,7 +189,7 @@ fn credentials() {
         first(&problems),
         "$(HOST: exit 3) in adhoc:sys-2 username environment returned error: exit status 3"
     );
-    assert_eq!(problems.0[0].place.as_ref().unwrap().spot.line, 9);
+    assert_eq!(problems.0[0].place.as_ref().unwrap().spot.line, 10);
 }
 
 #[test]

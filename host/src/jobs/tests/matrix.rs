@@ -139,6 +139,19 @@ fn backends() {
 }
 
 #[test]
+fn what_a_suite_says_is_told_once() {
+    let project = format!("{PROJECT}        backends: [nope]\n");
+    let case = Case::new(&project, TASK).with("s/u/task.yaml", TASK);
+    let problems = case.plan(&super::TestOptions::default()).unwrap_err().0;
+    assert_eq!(problems.len(), 1);
+    assert_eq!(
+        problems[0].message,
+        "suite s/ refers to unknown backend: \"nope\""
+    );
+    assert_eq!(problems[0].place.as_ref().unwrap().spot.line, 10);
+}
+
+#[test]
 fn samples() {
     let listed = Case::new(PROJECT, &task("samples: 12")).list(Dialect::Spread, &["sys-1"]);
     let wanted: Vec<String> = (1..=12)
