@@ -235,7 +235,7 @@ mod tests {
         for (text, wanted) in [
             (
                 "a: 1.10\nb: 0x10\nc: yes\nd: ~\ne:\n",
-                "{a: 1.10, b: 0x10, c: yes, d: ~, e: ~}",
+                "{a: 1.10, b: 0x10, c: yes, d: ~, e: }",
             ),
             (
                 "a: 'yes'\nb: \"x\"\nc: !!str yes\n",

@@ -197,7 +197,8 @@ fn what_is_packed() {
     let project = format!(
         "{PROJECT}environment: {{X: dir}}\ninclude: [$X/a, '$(HOST: echo b)']\nrename: ['s,^$X,y,']\n"
     );
-    let plan = plan(&project, TASK);
+    let case = Case::new(&project, TASK);
+    let plan = case.plan(&TestOptions::default()).unwrap();
     let packing = plan.host.packing(&plan.project).unwrap();
     assert_eq!(packing.include, ["dir/a", "b"]);
     assert_eq!(packing.rename, ["s,^dir,y,"]);
