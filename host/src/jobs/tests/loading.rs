@@ -408,8 +408,7 @@ fn scalars_keep_their_text() {
 #[test]
 fn merges() {
     let project = format!(
-        "x-defaults: &d {{prepare: one, restore: two}}\n{}        <<: *d\n        prepare: own\n",
-        PROJECT
+        "x-defaults: &d {{prepare: one, restore: two}}\n{PROJECT}        <<: *d\n        prepare: own\n"
     );
     let loaded = Case::new(&project, TASK).load(None).unwrap();
     let scripts = &loaded.project.suites[0].scripts;
