@@ -27,21 +27,15 @@ impl Fake {
         for part in ["live", "homes"] {
             std::fs::create_dir_all(directory.join(part)).expect("the backend's directory");
         }
-        let fake = Self { directory };
-        fake.configure(env, name, more);
-        fake
-    }
-
-    /// Configures it anew, without the grant, with these lines more.
-    pub fn configure(&self, env: &TestEnv, name: &str, more: &str) {
         env.source(
             name,
             &format!(
                 "type = \"{}\"\nbackend = \"{}\"\n{more}",
                 guests::fake().display(),
-                self.directory.display()
+                directory.display()
             ),
         );
+        Self { directory }
     }
 
     /// Tokens of what exists.

@@ -3,7 +3,6 @@
 //!
 //! Everything is opened on first use: `status` never touches a component, `run` never reads the configuration.
 
-mod audit;
 mod books;
 mod catalogue;
 mod consent;
@@ -19,7 +18,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 pub use crate::config::SourceArgument as SourceArg;
-pub use audit::{Audit, Used};
 pub use consent::{Answer, Consent, GrantAsk, Previous, Refuse};
 pub use environment::Environment;
 pub use plugins::{GrantListing, PluginListing};
@@ -30,7 +28,7 @@ use runner_core::id::Timestamp;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Changes, Config, ConfigError, SourceConfig, SourceKind};
 use crate::engine::{Engine, EngineError, FailureKind, Identity, Owner, Result};
-use crate::plugin::{Capabilities, HttpSettings, PluginDirs, PluginHost, Uses};
+use crate::plugin::{Capabilities, HttpSettings, PluginDirs, PluginHost};
 use crate::store::Store;
 use crate::transport::SshSessions;
 
@@ -46,8 +44,6 @@ struct Parts {
     plugins: OnceLock<PluginHost>,
     ssh: OnceLock<Arc<SshSessions>>,
     engine: OnceLock<Engine>,
-    /// Uses of rights that are not in the books yet.
-    uses: Arc<Uses>,
     /// What follows from the configuration, for a process that lives on.
     memo: memo::Memo,
     /// What was granted for this call of the program only.
@@ -73,7 +69,6 @@ impl App {
             plugins: OnceLock::new(),
             ssh: OnceLock::new(),
             engine: OnceLock::new(),
-            uses: Arc::default(),
             memo: memo::Memo::default(),
             once: Mutex::default(),
         }))

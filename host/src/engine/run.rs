@@ -65,19 +65,7 @@ impl Engine {
         };
         self.end(operation, &outcome);
         self.wake_runners(&row.name);
-        match status {
-            Ok(status) => Ok(status),
-            Err(error) => {
-                let rebooted = self.was_rebooted(&row, &definition, &error).await;
-                let lost = self.lost(&row, error);
-                Err(match rebooted {
-                    true => {
-                        lost.hint("it was rebooted meanwhile: what ran there does not run any more")
-                    }
-                    false => lost,
-                })
-            }
-        }
+        status.map_err(|error| self.lost(&row, error))
     }
 
     /// An instance that commands may be run on: leased and the lease confirmed, or the script's own.

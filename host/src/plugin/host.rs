@@ -129,8 +129,6 @@ impl PluginHost {
                 state_id,
                 config,
             },
-            contract: reference.contract,
-            digest: reference.digest.clone(),
             grant: binding.grant,
             limits: binding.limits,
             services: binding.services,

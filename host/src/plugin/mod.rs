@@ -25,7 +25,6 @@ mod exports;
 mod failure;
 #[cfg(test)]
 mod fixtures;
-mod guard;
 mod guest_log;
 mod hook;
 mod host;
@@ -53,7 +52,6 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod text;
-mod uses;
 
 pub use binding::{Binding, LogLevel, LogSink, NoSecrets, NoSink, Secrets, Services};
 pub use books::{Books, KeepError, NoBooks, Room, Standing, StateError};
@@ -72,4 +70,3 @@ pub use schema::ConfigProblem;
 pub use secret_use::{Place, SecretUse};
 pub use tap::{Ask, Tap, Verdict};
 pub use text::{printable, printable_cut};
-pub use uses::{Right, Use, Uses};

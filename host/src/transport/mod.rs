@@ -14,9 +14,7 @@
 
 mod error;
 mod exec;
-mod forward;
 mod instance;
-mod login;
 mod master;
 mod mux;
 mod quote;
@@ -25,8 +23,7 @@ mod target;
 
 pub use error::{TransportError, TransportKind};
 pub use exec::OUTPUT_LIMIT;
-pub use instance::{Patience, SshInstance};
-pub use login::Login;
+pub use instance::SshInstance;
 pub use master::SshSessions;
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 
 mod endless;
 mod exfiltrate;
-mod guard;
 mod lies;
 mod reach;
 

@@ -10,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::{exit_code, values};
 use crate::config::{SourceArgument, SourceConfig};
-use crate::report::{audit, escape, plugins as report};
+use crate::report::{escape, plugins as report};
 
 /// List, inspect and install plugins, and grant them what they ask for
 #[derive(Debug, Args)]
@@ -44,14 +44,6 @@ Examples:
     ///
     /// Its instances cannot be used any more, but they can still be released and discarded.
     Revoke(RevokeArgs),
-    /// Show what a source's plugins were granted beside what they really used
-    ///
-    /// And the grant that would have been enough. Rights that were used are counted since the component first served the source;
-    /// which of its directories it opened is not seen.
-    Audit {
-        #[command(flatten)]
-        which: Which,
-    },
     /// Install a component file, so that sources can name it as their `type`
     Install {
         /// The component file
@@ -94,7 +86,6 @@ impl Plugin {
         match &mut self.verb {
             PluginVerb::Grant(args) => Some(&mut args.which.source),
             PluginVerb::Revoke(args) => Some(&mut args.which.source),
-            PluginVerb::Audit { which } => Some(&mut which.source),
             PluginVerb::List | PluginVerb::Inspect { .. } | PluginVerb::Install { .. } => None,
         }
     }
@@ -118,12 +109,6 @@ pub(crate) fn run(args: Plugin, context: &Context) -> Outcome {
             })
         }
         PluginVerb::Revoke(args) => revoke(args, context),
-        PluginVerb::Audit { which } => {
-            let audits = context.app.plugin_audit(&which.get("audit")?)?;
-            show(context, &audit::as_json(&audits), || {
-                audit::text(&audits, &TimeZone::system())
-            })
-        }
         PluginVerb::Install { file } => {
             let (path, component) = context.app.plugin_install(&file)?;
             let told = json!({

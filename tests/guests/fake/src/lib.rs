@@ -11,25 +11,15 @@ use std::time::{Duration, SystemTime};
 
 use runner_sdk::{
     Allocated, Command, Context, Doomed, Entry, Error, ErrorKind, ExitStatus, Facts, Instance,
-    Inventory, Liveness, Power, Probe, Provider, Request, Result, Reuse, SshAccess, SshKey, Stdio,
-    process, secrets,
+    Inventory, Liveness, Power, Probe, Provider, Request, Result, Reuse, Stdio, process,
 };
 
 struct Fake;
 
 #[derive(serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
 struct Config {
     backend: PathBuf,
     capacity: usize,
-    ssh_host: Option<String>,
-    ssh_port: Option<u16>,
-    ssh_user: Option<String>,
-    ssh_keys: Vec<String>,
-    ssh_make_key: bool,
-    ssh_password: Option<String>,
-    ssh_pins: Vec<String>,
-    ssh_first_use: bool,
 }
 
 impl Config {
@@ -81,32 +71,6 @@ impl Config {
             .remedy("remove the control file"))
     }
 
-    /// How an instance is reached by ssh, where the test wants it so.
-    fn access(&self) -> Result<Option<SshAccess>> {
-        let Some(host) = &self.ssh_host else {
-            return Ok(None);
-        };
-        let mut access = SshAccess::new(host);
-        access.port = self.ssh_port;
-        access.user.clone_from(&self.ssh_user);
-        access.password.clone_from(&self.ssh_password);
-        for file in &self.ssh_keys {
-            access = access.key(SshKey::File(file.clone()));
-        }
-        if self.ssh_make_key {
-            let public = secrets::make_ssh_key("login")?;
-            fs::write(self.backend.join("authorized"), format!("{public}\n")).map_err(io)?;
-            access = access.key(SshKey::Secret("login".into()));
-        }
-        for key in &self.ssh_pins {
-            access = access.pinned(key);
-        }
-        if self.ssh_first_use {
-            access = access.first_use();
-        }
-        Ok(Some(access))
-    }
-
     /// The instance exists at the backend.
     fn exists(&self, token: &str) -> Result<()> {
         if self.live(token).exists() {
@@ -147,12 +111,8 @@ impl Provider for Fake {
             config.violation(&format!("{count}-at-once"))?;
         }
         config.steer("allocated")?;
-        let made = Allocated::new(format!("fake:{token}"))
-            .attribute("home", config.home(token).to_string_lossy());
-        Ok(match config.access()? {
-            Some(access) => made.by_ssh(access),
-            None => made,
-        })
+        Ok(Allocated::new(format!("fake:{token}"))
+            .attribute("home", config.home(token).to_string_lossy()))
     }
 
     // The instance's shell is the one that says 126 and 127.
