@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod plugin;
 pub mod process;
 pub mod provider;
+pub mod registry;
 pub mod report;
 pub mod store;
 pub mod terminal;
