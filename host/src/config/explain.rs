@@ -106,6 +106,21 @@ impl Config {
             direct.map(|set| set.value.as_str()).into(),
             direct.map(|set| &set.position),
         ));
+        let registries = settings.registries.as_ref();
+        values.push(explained(
+            "plugins.registries".into(),
+            registries
+                .map_or_else(Vec::new, |set| set.value.clone())
+                .into(),
+            registries.map(|set| &set.position),
+        ));
+        let trust = settings.trust.as_ref();
+        let rules = trust.map_or(&[][..], |set| set.value.as_slice());
+        values.push(explained(
+            "plugins.trust".into(),
+            serde_json::to_value(rules).unwrap_or_default(),
+            trust.map(|set| &set.position),
+        ));
         for (name, value) in settings.fleet.written() {
             let key = format!("fleet.{name}");
             let position = settings.position_of_fleet(name);

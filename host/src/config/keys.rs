@@ -303,10 +303,56 @@ pub const SETTINGS_KEYS: &[Key] = &[
         meaning: "hosts that are reached without the proxy, with everything below them, separated by commas; `*`: all",
     },
     Key {
+        name: "plugins.registries",
+        kind: "list of texts",
+        default: "none",
+        meaning: "where `runner plugin install NAME` looks, one after the other: `HOST`, or `HOST/PART`",
+    },
+    Key {
+        name: "plugins.trust",
+        kind: "list of tables",
+        default: "none",
+        meaning: "whose signatures count, see below",
+    },
+    Key {
         name: "ssh.config",
         kind: "path",
         default: "ssh's own files",
         meaning: "the configuration file that ssh is started with (`ssh -F`); a relative path starts at the file's folder",
+    },
+];
+
+/// The keys of a rule about signatures.
+pub const TRUST_KEYS: &[Key] = &[
+    Key {
+        name: "registry",
+        kind: "text",
+        default: "(required)",
+        meaning: "what the rule is for: `HOST`, or `HOST/PART`; of several, the most precise with a rule counts",
+    },
+    Key {
+        name: "key",
+        kind: "path",
+        default: "none",
+        meaning: "the file of a public key (PEM; ECDSA on P-256, or Ed25519); a relative path starts at the file's folder",
+    },
+    Key {
+        name: "root",
+        kind: "path",
+        default: "none",
+        meaning: "for keyless signatures instead of `key`: Sigstore's `trusted_root.json`, or that of another installation",
+    },
+    Key {
+        name: "identity",
+        kind: "text",
+        default: "none",
+        meaning: "with `root`: who signs, a mail address or a URI, word for word or up to a final `*`",
+    },
+    Key {
+        name: "issuer",
+        kind: "text",
+        default: "none",
+        meaning: "with `root`: who vouches for the identity, word for word",
     },
 ];
 

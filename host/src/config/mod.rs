@@ -17,6 +17,7 @@ mod pools;
 mod read_ini;
 mod read_toml;
 mod read_yaml;
+mod registries;
 mod reload;
 pub mod resalloc;
 mod roots;
@@ -35,9 +36,10 @@ pub use error::{ConfigError, Position, Problem, closest};
 pub use explain::{ExplainedValue, Explanation, explain_source};
 pub use keys::{
     FLEET_KEYS, HOOK_KEYS, Key, PLUGIN_KEYS, POOL_KEYS, SCHEDULE_KEYS, SETTINGS_KEYS, SOURCE_KEYS,
-    TAG_KEYS,
+    TAG_KEYS, TRUST_KEYS,
 };
 pub use limits::{SourceLimits, limit_names};
+pub use registries::{TrustRule, TrustedSigner};
 pub use reload::Changes;
 pub use roots::{Ignored, Origin, Roots};
 pub use schedule::{InvalidSchedule, Schedule, in_force};

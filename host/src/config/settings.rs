@@ -14,6 +14,7 @@ use super::document::{Document, Entry, Value};
 use super::error::{ConfigError, Position, Problem};
 use super::keys::{self, SETTINGS_KEYS};
 use super::limits;
+use super::registries::{self, TrustRule};
 use super::roots::{Origin, Roots};
 use super::values::{self, Wrong};
 
@@ -29,6 +30,10 @@ pub struct Settings {
     pub ssh_config: Option<Setting<PathBuf>>,
     /// `[http]`: only the user's.
     pub http: Http,
+    /// `plugins.registries`, in their order.
+    pub registries: Option<Setting<Vec<String>>>,
+    /// `plugins.trust`.
+    pub trust: Option<Setting<Vec<TrustRule>>>,
     /// `[limits]`: only the user's, each key from the first file that has it.
     pub limits: Map<String, Json>,
     /// `[fleet]`: only the user's, each key from the first file that has it.
@@ -131,6 +136,8 @@ impl Settings {
                     .as_ref()
                     .map(|set| set.value.clone()),
                 settings.ssh_config.as_ref().map(|set| set.value.clone()),
+                settings.registries.as_ref().map(|set| set.value.clone()),
+                settings.trust.as_ref().map(|set| set.value.clone()),
                 settings.limits.clone(),
                 settings.fleet,
             )
@@ -231,6 +238,9 @@ impl Reader {
         if table == "fleet" {
             return self.fleet(document, entry, at, origin);
         }
+        if table == "plugins" {
+            return self.plugins(document, root, entry, at, origin);
+        }
         let Value::Text(text) = &entry.node.value else {
             let message = format!("`{key}` must be a text, not {}", entry.node.value.kind());
             return self
@@ -287,6 +297,31 @@ impl Reader {
         } else {
             self.settings.fleet = fleet;
             self.settings.fleet_places.push((entry.key.clone(), at));
+        }
+    }
+
+    fn plugins(
+        &mut self,
+        document: &Document,
+        root: &Path,
+        entry: &Entry,
+        at: Position,
+        origin: Origin,
+    ) {
+        let key = format!("plugins.{}", entry.key);
+        if origin == Origin::Project {
+            return self.problems.push(refused(at, &key));
+        }
+        let shadowed = &mut self.settings.shadowed;
+        let read = if entry.key == "registries" {
+            registries::registries(document, &entry.node)
+                .map(|value| set(&mut self.settings.registries, shadowed, &key, value, at))
+        } else {
+            registries::trust(document, root, &entry.node)
+                .map(|value| set(&mut self.settings.trust, shadowed, &key, value, at))
+        };
+        if let Err(problems) = read {
+            self.problems.extend(problems);
         }
     }
 

@@ -7,7 +7,7 @@ use super::*;
 
 const MANUAL: &str = include_str!("../../../CONFIGURATION.md");
 
-const ALL: [&[Key]; 8] = [
+const ALL: [&[Key]; 9] = [
     SOURCE_KEYS,
     FLEET_KEYS,
     TAG_KEYS,
@@ -16,6 +16,7 @@ const ALL: [&[Key]; 8] = [
     POOL_KEYS,
     HOOK_KEYS,
     SETTINGS_KEYS,
+    TRUST_KEYS,
 ];
 
 /// The table of a kind of key, as it stands in the manual.
@@ -130,6 +131,8 @@ fn sample(key: &str) -> &'static str {
         "sources" => "[\"local\"]",
         "plugin" | "ssh_host" | "defaults.source" | "ssh.config" | "http.ca_file"
         | "http.proxy" | "http.no_proxy" => "\"local\"",
+        "plugins.registries" => "[\"registry.example.com/x\"]",
+        "plugins.trust" => "[{ registry = \"registry.example.com\", key = \"k.pub\" }]",
         "options" => "{}",
         other => panic!("a sample for the new key `{other}`"),
     }

@@ -90,6 +90,38 @@ fn mistakes() {
         ),
         ("fleet = 3", ":1:1: `fleet` must be a table"),
         (
+            "[plugins]\nregistries = \"r.example\"",
+            ":2:14: `plugins.registries` must be a list of texts, not a text",
+        ),
+        (
+            "[plugins]\nregistries = [\"r.example/a b\"]",
+            ":2:15: `r.example/a b` in `plugins.registries` is no registry",
+        ),
+        (
+            "[plugins]\ntrust = [1]",
+            ":2:10: `plugins.trust` must be a list of tables, not a whole number",
+        ),
+        (
+            "[[plugins.trust]]\nkey = \"k\"",
+            ":1:1: a rule of `plugins.trust` needs the `registry` that it is for",
+        ),
+        (
+            "[[plugins.trust]]\nregistry = \"r.example\"\nkey = \"k\"\nroot = \"r\"",
+            ":1:1: a rule of `plugins.trust` needs a `key`, or `root`, `identity` and `issuer`, and not both",
+        ),
+        (
+            "[[plugins.trust]]\nregistry = \"r.example\"\nidentity = \"me\"\nissuer = \"x\"",
+            ":1:1: a rule of `plugins.trust` needs a `key`, or `root`, `identity` and `issuer`, and not both",
+        ),
+        (
+            "[[plugins.trust]]\nregistry = \"r.example\"\nkeys = \"k\"",
+            ":3:1: unknown key `keys` in `[[plugins.trust]]`\n  hint: did you mean `key`?",
+        ),
+        (
+            "[[plugins.trust]]\nregistry = \"r.example\"\nkey = \"~/k.pub\"",
+            ":3:7: `key` must be a text, and no path below `~`, not `~/k.pub`",
+        ),
+        (
             "[sources.web]\ntype = \"local\"",
             ":1:2: unknown key `sources`",
         ),
@@ -187,4 +219,40 @@ fn the_fleet_as_a_whole() {
     assert_eq!(grace.unwrap().value, "1m30s");
     let built_in = Place::new().config().settings().unwrap().fleet;
     assert_eq!(built_in, Fleet::default());
+}
+
+#[test]
+fn who_is_trusted_is_the_users_to_say() {
+    let text = "[plugins]\nregistries = [\"oci://r.example/team/\"]\n[[plugins.trust]]\nregistry = \"r.example\"\nkey = \"k.pub\"\n\
+                [[plugins.trust]]\nregistry = \"s.example\"\nroot = \"/r.json\"\nidentity = \"me@example.com\"\nissuer = \"https://i.example\"\n";
+    let place = Place::with(&[("user/runner/config.toml", text)]);
+    let settings = place.config().settings().unwrap();
+    assert_eq!(
+        settings.registries.as_ref().unwrap().value,
+        ["r.example/team"]
+    );
+    let rules = &settings.trust.as_ref().unwrap().value;
+    assert_eq!(
+        rules[0].signer,
+        TrustedSigner::Key {
+            key: place.path("user/runner/k.pub")
+        }
+    );
+    assert_eq!(
+        rules[1].signer,
+        TrustedSigner::Keyless {
+            root: "/r.json".into(),
+            identity: "me@example.com".into(),
+            issuer: "https://i.example".into(),
+        }
+    );
+    let place = Place::with(&[("project/.runner/config.toml", text)]);
+    let problems = place.config().settings().unwrap_err().problems;
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(
+        problems[0]
+            .message
+            .contains("a project cannot set `plugins.registries`"),
+        "{problems:?}"
+    );
 }
