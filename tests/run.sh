@@ -80,6 +80,8 @@ need tar tar
 need gzip gzip
 need openssl openssl
 need python3 python3-venv
+need docker-registry docker-registry
+need openssl openssl
 debian=
 if [ "$(id -u)" = 0 ] && have apt-get; then
     debian=yes

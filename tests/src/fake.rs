@@ -23,6 +23,11 @@ impl Fake {
 
     /// As [`Self::source`], without the grant.
     pub fn ungranted(env: &TestEnv, name: &str, more: &str) -> Self {
+        Self::of_type(env, name, &guests::fake().display().to_string(), more)
+    }
+
+    /// The same over a plugin that is found otherwise than by its file.
+    pub fn of_type(env: &TestEnv, name: &str, kind: &str, more: &str) -> Self {
         let directory = env.path(format!("backend/{name}"));
         for part in ["live", "homes"] {
             std::fs::create_dir_all(directory.join(part)).expect("the backend's directory");
@@ -30,8 +35,7 @@ impl Fake {
         env.source(
             name,
             &format!(
-                "type = \"{}\"\nbackend = \"{}\"\n{more}",
-                guests::fake().display(),
+                "type = \"{kind}\"\nbackend = \"{}\"\n{more}",
                 directory.display()
             ),
         );

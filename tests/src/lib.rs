@@ -7,10 +7,12 @@ pub mod env;
 pub mod fake;
 pub mod files;
 pub mod guests;
+pub mod liar;
 pub mod pty;
 pub mod redact;
 pub mod service;
 pub mod skip;
+pub mod variant;
 pub mod web;
 
 pub use command::{Outcome, Runner};

@@ -18,6 +18,7 @@ mod leases;
 mod observe;
 mod provision;
 mod quickstart;
+mod registry;
 mod serve;
 mod shelves;
 mod smoke;

@@ -165,6 +165,27 @@ fn the_engine_sees_providers_and_never_plugins() {
 }
 
 #[test]
+fn registries_are_the_business_of_one_room() {
+    let mut files = rust(&["host/src/registry"]);
+    files.retain(|(name, _)| !is_test(name));
+    let found = code_with(&files, &["crate::"]);
+    none(&found, "the registry room looks outside");
+    let allowed = [
+        "host/src/registry",
+        "host/src/plugin",
+        "host/src/app/environment.rs",
+    ];
+    none(
+        &code_with(&host_without(&allowed), &["ureq"]),
+        "HTTP outside `registry` and `plugin`",
+    );
+    none(
+        &code_with(&host_without(&["host/src/registry"]), &["/v2/", "sigstore"]),
+        "the registries' protocol outside `registry`",
+    );
+}
+
+#[test]
 fn the_core_does_nothing_but_think() {
     let words = [
         "std::fs",

@@ -8,6 +8,7 @@ use runner_core::id::Token;
 
 use crate::config::Roots;
 use crate::engine::{EngineError, FailureKind, Result, SCRIPT_OF};
+use crate::registry::{Credentials, Network};
 
 /// Where things are and who we are. Directories are not made before something is put into them.
 #[derive(Clone, Debug)]
@@ -24,6 +25,10 @@ pub struct Environment {
     pub user_config: PathBuf,
     /// For sockets: `runner` in `XDG_RUNTIME_DIR`, else `/tmp/runner-UID`.
     pub runtime: PathBuf,
+    /// Where the program was called, or `--here`.
+    pub here: PathBuf,
+    /// Files with passwords for registries in docker's format, besides our own: `REGISTRY_AUTH_FILE`, and docker's.
+    pub registry_auth: Vec<PathBuf>,
     /// `PATH`.
     pub path: OsString,
     pub user: String,
@@ -78,6 +83,11 @@ impl Environment {
         let absolute = std::path::absolute(&current).map_err(|error| {
             EngineError::new(FailureKind::Io, "the current directory cannot be read").because(error)
         })?;
+        let docker = match env::var_os("DOCKER_CONFIG") {
+            Some(folder) if !folder.is_empty() => PathBuf::from(folder),
+            _ => home.join(".docker"),
+        };
+        let named = env::var_os("REGISTRY_AUTH_FILE").filter(|path| !path.is_empty());
         let uid = rustix::process::geteuid();
         let runtime = match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
             Some(path) if path.is_absolute() && path.is_dir() => path.join("runner"),
@@ -92,6 +102,12 @@ impl Environment {
             data: own("RUNNER_DATA_DIR", xdg("XDG_DATA_HOME", ".local/share")),
             user_config,
             runtime,
+            registry_auth: named
+                .map(PathBuf::from)
+                .into_iter()
+                .chain([docker.join("config.json")])
+                .collect(),
+            here: absolute,
             path: env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
             user: text("USER")
                 .or_else(|| text("LOGNAME"))
@@ -129,6 +145,27 @@ impl Environment {
     /// The value of a secret that was set in the environment.
     pub(super) fn secret(&self, name: &str) -> Option<OsString> {
         env::var_os(format!("RUNNER_SECRET_{name}"))
+    }
+
+    /// How registries are reached: through the proxy that `ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
+    pub(super) fn network(&self, plain_http: bool) -> Network {
+        Network {
+            proxy: ureq::Proxy::try_from_env(),
+            plain_http,
+        }
+    }
+
+    /// Passwords for registries.
+    pub(super) fn credentials(&self) -> Credentials {
+        let own = self.user_config.join("registry-auth.json");
+        Credentials::new(own, self.registry_auth.clone())
+    }
+
+    /// The project's directory: that with `.runner` or `.crcache`, else where we are.
+    pub(super) fn project(&self) -> PathBuf {
+        let settings = self.roots.project.first();
+        let folder = settings.and_then(|settings| settings.parent());
+        folder.unwrap_or(&self.here).to_owned()
     }
 
     /// Everything, for ssh to pick from what the user's configuration sends (`SendEnv`).

@@ -6,6 +6,7 @@
 mod books;
 mod catalogue;
 mod consent;
+mod distribution;
 mod environment;
 mod grants;
 mod hooks;
@@ -19,6 +20,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 pub use crate::config::SourceArgument as SourceArg;
 pub use consent::{Answer, Consent, GrantAsk, Previous, Refuse};
+pub use distribution::{
+    Change, FetchOptions, Found, Installed, Outdated, PublishRequest, Published, Update,
+};
 pub use environment::Environment;
 pub use plugins::{GrantListing, PluginListing};
 use runner_core::id::SourceName;

@@ -1,7 +1,6 @@
 //! `runner plugin`: what there is, what it asks for, what it was granted.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use runner_core::id::{SourceName, Timestamp};
 use serde::Serialize;
@@ -60,6 +59,7 @@ impl App {
                 origin: match &component.origin {
                     Origin::Embedded => "embedded".into(),
                     Origin::File(path) => path.display().to_string(),
+                    Origin::Fetched(from) => from.clone(),
                 },
                 digest: component.reference.digest.clone(),
                 trouble: None,
@@ -170,33 +170,10 @@ impl App {
             .map(listing)
             .collect()
     }
-
-    /// Installs a component file under its own name; answers where it went.
-    pub fn plugin_install(&self, file: &Path) -> Result<(PathBuf, Component)> {
-        let component = self
-            .plugins()
-            .inspect(&Locator::File(file.to_owned()))
-            .map_err(unloadable)?;
-        let directory = self.plugin_dirs().installed;
-        let path = directory.join(format!("{}.wasm", component.reference.name));
-        let failed = |error: std::io::Error| {
-            EngineError::new(
-                FailureKind::Io,
-                format!("cannot write `{}`", path.display()),
-            )
-            .because(error)
-        };
-        std::fs::create_dir_all(&directory).map_err(failed)?;
-        let mut draft = tempfile::NamedTempFile::new_in(&directory).map_err(failed)?;
-        draft.write_all(component.bytes()).map_err(failed)?;
-        draft.as_file().sync_all().map_err(failed)?;
-        draft.persist(&path).map_err(|error| failed(error.error))?;
-        Ok((path, component))
-    }
 }
 
 /// A text with a slash, or with the ending of a component, is a file.
-fn named(text: &str) -> Locator {
+pub(super) fn named(text: &str) -> Locator {
     if text.contains('/') || text.ends_with(".wasm") {
         Locator::File(PathBuf::from(text))
     } else {

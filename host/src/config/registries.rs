@@ -134,7 +134,7 @@ fn rule(
             }
         }
     }
-    let here = |message: &str| Problem::at(document.position(node.at), message.to_owned());
+    let here = |message: &str| Problem::at(document.position(node.at), message);
     let registry = texts.remove("registry").filter(|text| is_prefix(text));
     if registry.is_none() {
         problems.push(

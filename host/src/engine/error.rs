@@ -32,6 +32,8 @@ pub enum FailureKind {
     Provider,
     /// A hook or script failed.
     Hook,
+    /// A registry failed, or has not what may be installed.
+    Registry,
     /// The state database failed.
     State,
     /// Reading or writing local files or streams failed.
@@ -55,6 +57,7 @@ impl FailureKind {
             Self::Invalid => "invalid",
             Self::Provider => "provider",
             Self::Hook => "hook",
+            Self::Registry => "registry",
             Self::State => "state",
             Self::Io => "io",
             Self::Interrupted => "interrupted",

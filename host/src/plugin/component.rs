@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{LoadError, LoadErrorKind};
 use super::exports;
-use super::locate::{Found, Locator, Origin, PluginDirs};
+use super::locate::{Found, Locator, Origin, PluginDirs, digest_of};
 use super::manifest::{Kind, Manifest};
 use super::sections;
+use super::text::printable;
 use crate::provider::Optional;
 
 /// Enough to load a component again, without reading it again where compiled code is there.
@@ -60,6 +61,16 @@ pub struct Component {
 /// Finds a component and reads what it says about itself. Nothing of it is run or compiled.
 pub fn inspect(dirs: &PluginDirs, locator: &Locator) -> Result<Component, LoadError> {
     Component::read(dirs.find(locator)?)
+}
+
+/// Reads what a component that was fetched from somewhere says about itself. Nothing of it is run or compiled.
+pub fn inspect_fetched(from: &str, bytes: Vec<u8>) -> Result<Component, LoadError> {
+    Component::read(Found {
+        subject: printable(from).into_owned(),
+        origin: Origin::Fetched(from.to_owned()),
+        digest: digest_of(&bytes),
+        bytes: Cow::Owned(bytes),
+    })
 }
 
 impl Component {
@@ -149,7 +160,6 @@ impl Component {
 #[cfg(test)]
 mod tests {
     use super::super::fixtures::{self, MANIFEST};
-    use super::super::locate::digest_of;
     use super::*;
     use std::path::{Path, PathBuf};
 

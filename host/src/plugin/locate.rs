@@ -50,6 +50,8 @@ pub enum Origin {
     Embedded,
     /// In this file.
     File(PathBuf),
+    /// In memory, from there.
+    Fetched(String),
 }
 
 /// A component's bytes before anything in them is looked at.

@@ -57,7 +57,7 @@ pub use binding::{Binding, LogLevel, LogSink, NoSecrets, NoSink, Secrets, Servic
 pub use books::{Books, KeepError, NoBooks, Room, Standing, StateError};
 pub use capabilities::{Capabilities, DirectoryAccess, HttpRight, Programs};
 pub use compiled::{CompiledCache, CompiledFile};
-pub use component::{Component, ComponentRef, Contract, inspect};
+pub use component::{Component, ComponentRef, Contract, inspect, inspect_fetched};
 pub use error::{LoadError, LoadErrorKind};
 pub use host::PluginHost;
 pub use imports::http::HttpSettings;

@@ -43,7 +43,7 @@ pub use layout::{
 pub use lock::{Lock, Locked};
 pub use receipt::Receipt;
 pub use reference::{Reference, Repository, Wanted, Which};
-pub use signature::{PublicKey, Signature, SigningKey};
+pub use signature::{Pieces, PublicKey, Signature, SigningKey};
 pub use trust::{Policy, Rule, Signer, Verdict};
 pub use version::{Range, Versions, tag_of, yanked_tag_of};
 pub use wire::Network;

@@ -81,6 +81,16 @@ pub struct Signature {
     pub(super) bundle: Option<String>,
 }
 
+/// A manifest's signatures, byte for byte.
+#[derive(Debug)]
+pub struct Pieces {
+    /// What the manifest of the signatures is tagged.
+    pub tag: String,
+    pub manifest: Vec<u8>,
+    /// What it refers to.
+    pub contents: Vec<Vec<u8>>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Payload {
     critical: Critical,
@@ -287,7 +297,7 @@ impl Signature {
         client: &Client,
         repository: &Repository,
         manifest: &Digest,
-    ) -> Result<Option<(String, Vec<u8>, Vec<Vec<u8>>)>> {
+    ) -> Result<Option<Pieces>> {
         let tag = Self::tag(manifest);
         let Some(bytes) = client.manifest_if_there(repository, &tag)? else {
             return Ok(None);
@@ -302,7 +312,11 @@ impl Signature {
                 contents.push(client.blob(repository, piece)?);
             }
         }
-        Ok(Some((tag, bytes, contents)))
+        Ok(Some(Pieces {
+            tag,
+            manifest: bytes,
+            contents,
+        }))
     }
 
     /// The signatures of a manifest of signatures.

@@ -7,7 +7,6 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, Method, Request, StatusCode, header};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body, Proxy};
 
 use super::error::{RegistryError, RegistryErrorKind, Result, short};
@@ -26,8 +25,6 @@ const LARGEST_ERROR: u64 = 16 << 10;
 pub struct Network {
     /// Of the environment.
     pub proxy: Option<Proxy>,
-    /// Certificates that are trusted instead of the built-in ones; none: those.
-    pub roots: Option<Vec<Certificate<'static>>>,
     /// Speak `http` to every registry.
     pub plain_http: bool,
 }
@@ -71,11 +68,6 @@ pub(super) struct Wire {
 impl Network {
     /// Opens nothing yet.
     pub(super) fn wire(&self) -> Wire {
-        let mut tls = TlsConfig::builder();
-        if let Some(roots) = &self.roots {
-            tls = tls.root_certs(RootCerts::new_with_certs(roots));
-        }
-        let tls = tls.build();
         let agent = |proxy| {
             Agent::config_builder()
                 .http_status_as_error(false)
@@ -83,7 +75,6 @@ impl Network {
                 .max_redirects(0)
                 .max_redirects_will_error(false)
                 .proxy(proxy)
-                .tls_config(tls.clone())
                 .max_response_header_size(64 << 10)
                 .timeout_connect(Some(PATIENCE))
                 .timeout_recv_response(Some(PATIENCE))

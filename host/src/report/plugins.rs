@@ -155,6 +155,7 @@ fn origin(origin: &Origin) -> String {
     match origin {
         Origin::Embedded => "embedded".to_owned(),
         Origin::File(path) => path.display().to_string(),
+        Origin::Fetched(from) => from.clone(),
     }
 }
 

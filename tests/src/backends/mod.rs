@@ -2,6 +2,7 @@
 //! they keep below the test's own directory.
 
 pub mod podman;
+pub mod registry;
 pub mod rootfs;
 pub mod sshd;
 

@@ -6,6 +6,7 @@ pub(super) mod config;
 pub(super) mod cp;
 pub(super) mod debug;
 pub(super) mod discard;
+pub(super) mod distribution;
 pub(super) mod events;
 pub(super) mod exec;
 pub(super) mod help;

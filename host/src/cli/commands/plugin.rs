@@ -1,16 +1,15 @@
 //! `runner plugin`: which components there are, what they ask for, and what they were granted.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::distribution;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::{exit_code, values};
 use crate::config::{SourceArgument, SourceConfig};
-use crate::report::{escape, plugins as report};
+use crate::report::plugins as report;
 
 /// List, inspect and install plugins, and grant them what they ask for
 #[derive(Debug, Args)]
@@ -44,12 +43,8 @@ Examples:
     ///
     /// Its instances cannot be used any more, but they can still be released and discarded.
     Revoke(RevokeArgs),
-    /// Install a component file, so that sources can name it as their `type`
-    Install {
-        /// The component file
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
+    #[command(flatten)]
+    Distribution(distribution::Distribution),
 }
 
 /// Which source is meant: by its name, or as `--source`.
@@ -86,7 +81,7 @@ impl Plugin {
         match &mut self.verb {
             PluginVerb::Grant(args) => Some(&mut args.which.source),
             PluginVerb::Revoke(args) => Some(&mut args.which.source),
-            PluginVerb::List | PluginVerb::Inspect { .. } | PluginVerb::Install { .. } => None,
+            PluginVerb::List | PluginVerb::Inspect { .. } | PluginVerb::Distribution(_) => None,
         }
     }
 }
@@ -109,27 +104,11 @@ pub(crate) fn run(args: Plugin, context: &Context) -> Outcome {
             })
         }
         PluginVerb::Revoke(args) => revoke(args, context),
-        PluginVerb::Install { file } => {
-            let (path, component) = context.app.plugin_install(&file)?;
-            let told = json!({
-                "name": component.manifest.name,
-                "version": component.manifest.version,
-                "digest": component.reference.digest,
-                "path": path.display().to_string(),
-            });
-            show(context, &told, || {
-                format!(
-                    "installed plugin `{}` {} as {}\n",
-                    escape::line(&component.manifest.name),
-                    escape::line(&component.manifest.version),
-                    escape::line(&path.display().to_string())
-                )
-            })
-        }
+        PluginVerb::Distribution(verb) => distribution::run(verb, context),
     }
 }
 
-fn show(context: &Context, value: &Value, text: impl FnOnce() -> String) -> Outcome {
+pub(super) fn show(context: &Context, value: &Value, text: impl FnOnce() -> String) -> Outcome {
     if context.console.json {
         context.console.print_json(value)?;
     } else {

@@ -1,0 +1,200 @@
+//! Publishing: a component into a registry, signed, under a version that stays what it is.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use semver::Version;
+
+use super::{App, FetchOptions};
+use crate::engine::{EngineError, FailureKind, Result};
+use crate::plugin::Locator;
+use crate::registry::{
+    Artifact, Digest, Level, Published as About, Reference, RegistryError, RegistryErrorKind,
+    Signature, SigningKey, Which, tag_of, yanked_tag_of,
+};
+
+/// What is to be published, and how.
+#[derive(Clone, Debug)]
+pub struct PublishRequest {
+    pub reference: String,
+    /// A file or the name of a plugin; none: the plugin that the reference names.
+    pub plugin: Option<String>,
+    /// Sign with this key.
+    pub key: Option<PathBuf>,
+    pub level: Option<Level>,
+    pub annotations: BTreeMap<String, String>,
+    pub plain_http: bool,
+    /// Put it in the place of another with the same version.
+    pub force: bool,
+}
+
+/// What is published now.
+#[derive(Debug)]
+pub struct Published {
+    pub reference: String,
+    pub digest: Digest,
+    pub component: String,
+    pub size: u64,
+    /// The key that signed.
+    pub signed: Option<String>,
+    /// It was there already, byte for byte.
+    pub unchanged: bool,
+}
+
+impl App {
+    /// Publishes a plugin.
+    pub fn plugin_publish(&self, request: &PublishRequest) -> Result<Published> {
+        let reference = Reference::parse(&request.reference)?;
+        let repository = &reference.repository;
+        let key = request.key.as_deref().map(SigningKey::read).transpose()?;
+        let locator = match &request.plugin {
+            Some(plugin) => super::super::plugins::named(plugin),
+            None => Locator::Name(repository.name().to_owned()),
+        };
+        let component = self
+            .plugins()
+            .inspect(&locator)
+            .map_err(super::super::unloadable)?;
+        let name = &component.reference.name;
+        let invalid = |message: String| EngineError::new(FailureKind::Invalid, message);
+        if name != repository.name() {
+            return Err(invalid(format!(
+                "the plugin calls itself `{name}`, and would be published as `{}`",
+                repository.name()
+            ))
+            .hint(format!(
+                "the last word of the reference is its name: `oci://…/{name}`"
+            )));
+        }
+        let version = Version::parse(&component.reference.version).map_err(|error| {
+            invalid("the plugin's version is none that can be published".to_owned()).because(error)
+        })?;
+        let tag = tag_of(&version);
+        let asked = match &reference.which {
+            Which::Newest(range) if range.is_any() => None,
+            Which::Newest(range) => Some(range.to_string()),
+            Which::Tag(asked) => Some(asked.clone()).filter(|asked| *asked != tag),
+            Which::Digest(digest) => Some(digest.to_string()),
+        };
+        if let Some(asked) = asked {
+            return Err(invalid(format!(
+                "the plugin is version {version}, and would be published as `{asked}`"
+            ))
+            .hint("the version is the one in its manifest; a reference may leave it out"));
+        }
+
+        let artifact = Artifact::of(
+            component.bytes(),
+            &About {
+                name,
+                version: &component.reference.version,
+                description: &component.manifest.description,
+                imports: &component.imports,
+                exports: &component.exports,
+                level: request.level,
+                annotations: request.annotations.clone(),
+            },
+        );
+        let client = self.registry(&FetchOptions {
+            plain_http: request.plain_http,
+            ..FetchOptions::default()
+        });
+        let subject = format!("oci://{repository}:{tag}");
+        let there = match client.manifest(repository, &tag) {
+            Ok((digest, _)) => Some(digest),
+            Err(error) if error.kind == RegistryErrorKind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
+        let unchanged = there.as_ref() == Some(&artifact.digest);
+        if let Some(other) = there.filter(|_| !unchanged && !request.force) {
+            return Err(RegistryError::new(
+                RegistryErrorKind::Version,
+                subject,
+                format!("this version is published already, with other content ({other})"),
+            )
+            .hint("give the plugin a new version: who has this one pinned would be left with a contradiction. `--force` replaces it all the same")
+            .into());
+        }
+        if !unchanged {
+            let pieces: [&[u8]; 2] = [&artifact.config, component.bytes()];
+            client.push(repository, &tag, &artifact.manifest, &pieces)?;
+        }
+        if let Some(key) = &key {
+            let signature = Signature::make(key, repository, &artifact.digest)?;
+            signature.push(&client, repository, &artifact.digest)?;
+        }
+        Ok(Published {
+            reference: subject,
+            digest: artifact.digest,
+            component: component.reference.digest.clone(),
+            size: component.size,
+            signed: key.map(|key| key.public().fingerprint()),
+            unchanged,
+        })
+    }
+
+    /// Withdraws a version: it stays for those who pinned it, and is given to nobody else unasked.
+    pub fn plugin_yank(&self, reference: &str, plain_http: bool) -> Result<String> {
+        let reference = Reference::parse(reference)?;
+        let version = match &reference.which {
+            Which::Tag(tag) => Version::parse(&tag.replacen('_', "+", 1)).ok(),
+            Which::Newest(range) => range.only(),
+            Which::Digest(_) => None,
+        };
+        let version = version.ok_or_else(|| {
+            EngineError::new(
+                FailureKind::Invalid,
+                format!("`{reference}` does not name a version"),
+            )
+            .hint("such as `oci://registry.example.com/providers/name:1.2.3`")
+        })?;
+        let client = self.registry(&FetchOptions {
+            plain_http,
+            ..FetchOptions::default()
+        });
+        let repository = &reference.repository;
+        let (_, manifest) = client.manifest(repository, &tag_of(&version))?;
+        client.push_manifest(repository, &yanked_tag_of(&version), &manifest)?;
+        Ok(version.to_string())
+    }
+
+    /// Makes a key for signing: `PREFIX.key`, which is a secret, and `PREFIX.pub`. Answers the fingerprint.
+    pub fn plugin_keygen(&self, prefix: &Path) -> Result<(PathBuf, PathBuf, String)> {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let (key, private) = SigningKey::generate()?;
+        let with = |ending: &str| {
+            let mut name = prefix.as_os_str().to_owned();
+            name.push(ending);
+            PathBuf::from(name)
+        };
+        let write = |path: &Path, mode: u32, text: &str| {
+            let mut options = std::fs::OpenOptions::new();
+            // A key that is overwritten is lost, with everything that it signed.
+            let file = options.write(true).create_new(true).mode(mode).open(path);
+            file.and_then(|mut file| {
+                file.write_all(text.as_bytes())?;
+                file.sync_all()
+            })
+            .map_err(|error| {
+                let message = format!("cannot write `{}`", path.display());
+                EngineError::new(FailureKind::Io, message).because(error)
+            })
+        };
+        let (secret, public) = (with(".key"), with(".pub"));
+        write(&secret, 0o600, &private)?;
+        write(&public, 0o644, &key.public().to_pem())?;
+        Ok((secret, public, key.public().fingerprint()))
+    }
+
+    /// Keeps a user name and a password for a registry; answers where.
+    pub fn registry_login(&self, host: &str, user: &str, password: &str) -> Result<PathBuf> {
+        let credentials = self.environment().credentials();
+        Ok(credentials.remember(host, user, password)?.to_owned())
+    }
+
+    /// Forgets them; answers whether there were some.
+    pub fn registry_logout(&self, host: &str) -> Result<bool> {
+        Ok(self.environment().credentials().forget(host)?)
+    }
+}
