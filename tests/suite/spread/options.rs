@@ -79,7 +79,18 @@ fn our_own_way() {
     let list = |words: &[&str]| env.runner(["test"]).args(words).run().ok().out().to_owned();
     let both = "adhoc:sys-1:s/t\nadhoc:sys-2:s/t\n";
     assert_eq!(list(&["-list"]), both);
-    assert_eq!(list(&["--list", "--json"]), both);
+    let json = env
+        .runner(["test", "sys-1", "--list", "--json"])
+        .run()
+        .ok()
+        .json();
+    assert_eq!(
+        json,
+        serde_json::json!([{
+            "name": "adhoc:sys-1:s/t", "backend": "adhoc", "system": "sys-1", "suite": "s/", "task": "s/t",
+            "variant": null, "sample": 1, "priority": 0,
+        }])
+    );
     // Options may stand anywhere.
     assert_eq!(list(&["sys-1", "-list"]), "adhoc:sys-1:s/t\n");
     assert_eq!(list(&["--list", "--not", "sys-1"]), "adhoc:sys-2:s/t\n");

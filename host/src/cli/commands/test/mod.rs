@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use runner_core::matrix::Dialect;
+use serde_json::{Value, json};
 
 pub(crate) use args::Test;
 use args::{What, refused};
@@ -95,7 +96,25 @@ fn with_kinds<T>(replaced: &[String], context: &Context, what: impl FnOnce(Kinds
     what(Kinds::new(&known, replaced))
 }
 
+/// One name a line, or with `--json` what the name is made of.
 fn list(plan: &Plan, context: &Context) -> Outcome {
+    if context.console.json {
+        let jobs = plan.jobs.iter().map(|job| {
+            let view = plan.project.view(job);
+            json!({
+                "name": view.name().to_string(),
+                "backend": view.backend().name,
+                "system": view.system().name,
+                "suite": view.suite().name,
+                "task": view.task().name,
+                "variant": job.variant.as_deref(),
+                "sample": job.sample,
+                "priority": view.priority(),
+            })
+        });
+        context.console.print_json(&Value::Array(jobs.collect()))?;
+        return Ok(exit_code::OK);
+    }
     let mut text = String::new();
     for job in &plan.jobs {
         // Writing to a text cannot fail.
