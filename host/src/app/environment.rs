@@ -25,8 +25,6 @@ pub struct Environment {
     pub user_config: PathBuf,
     /// For sockets: `runner` in `XDG_RUNTIME_DIR`, else `/tmp/runner-UID`.
     pub runtime: PathBuf,
-    /// Where the program was called, or `--here`.
-    pub here: PathBuf,
     /// Files with passwords for registries in docker's format, besides our own: `REGISTRY_AUTH_FILE`, and docker's.
     pub registry_auth: Vec<PathBuf>,
     /// `PATH`.
@@ -107,7 +105,6 @@ impl Environment {
                 .into_iter()
                 .chain([docker.join("config.json")])
                 .collect(),
-            here: absolute,
             path: env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
             user: text("USER")
                 .or_else(|| text("LOGNAME"))
@@ -165,7 +162,7 @@ impl Environment {
     pub(super) fn project(&self) -> PathBuf {
         let settings = self.roots.project.first();
         let folder = settings.and_then(|settings| settings.parent());
-        folder.unwrap_or(&self.here).to_owned()
+        folder.unwrap_or(&self.directory).to_owned()
     }
 
     /// Everything, for ssh to pick from what the user's configuration sends (`SendEnv`).

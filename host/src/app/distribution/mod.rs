@@ -252,7 +252,7 @@ impl App {
 
     /// The project's lock, if there is one.
     fn lock(&self) -> Result<Option<Lock>> {
-        Ok(Lock::find(&self.environment().here)?)
+        Ok(Lock::find(&self.environment().directory)?)
     }
 }
 
