@@ -54,7 +54,6 @@ impl World {
             data: at("data"),
             user_config: at("config"),
             runtime: at("runtime"),
-            here: at("."),
             registry_auth: Vec::new(),
             path: "/usr/bin:/bin".into(),
             user: "u".into(),
