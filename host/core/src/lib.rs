@@ -12,3 +12,4 @@ pub mod matrix;
 pub mod plan;
 pub mod policy;
 pub mod requires;
+pub mod schedule;
