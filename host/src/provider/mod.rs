@@ -55,6 +55,11 @@ pub trait Provider: Send + Sync {
     /// Sends a signal to the running command with this id.
     async fn signal(&self, instance: &Instance, command_id: &str, signal: u8) -> Result<()>;
 
+    /// Forgets the connection to it, if there is one that outlives commands: the next command opens another.
+    async fn disconnect(&self, _instance: &Instance) -> Result<()> {
+        Ok(())
+    }
+
     /// Makes it fit for the next holder, between two. Only where `optional().reuse` says so; any error means that
     /// it cannot be used again.
     async fn clean(&self, instance: &Instance) -> Result<()> {

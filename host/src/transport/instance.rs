@@ -162,6 +162,13 @@ impl Provider for SshInstance {
         Err(self.unsupported("reboot"))
     }
 
+    async fn disconnect(&self, instance: &Instance) -> Result<()> {
+        self.sessions
+            .disconnect(&self.target)
+            .await
+            .map_err(|error| self.failed(instance, "disconnect", &error))
+    }
+
     async fn signal(&self, _instance: &Instance, _command_id: &str, _signal: u8) -> Result<()> {
         Err(self.unsupported("signal"))
     }
