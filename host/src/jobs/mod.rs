@@ -4,12 +4,17 @@
 //! talks to systems. Nothing here prints: `cli` and `report` do.
 
 mod changed;
+pub mod events;
 pub mod lint;
 pub mod load;
 pub mod options;
+pub mod pack;
 pub mod plan;
 mod quarantine;
+pub mod reuse;
+pub mod run;
 pub mod schema;
+pub mod server;
 mod shard;
 #[cfg(test)]
 mod tests;

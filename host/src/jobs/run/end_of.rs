@@ -1,0 +1,81 @@
+//! The end of a machine's use: kept for the next run, given back, or destroyed.
+
+use super::shop::{Shop, chain};
+use super::station::Station;
+use crate::engine::{Destination, ReleaseEnd};
+use crate::jobs::events::What;
+
+/// The worker is done with it.
+pub(super) async fn close(shop: &Shop, station: Station, system: usize) {
+    if !shop.setup.options.reuse {
+        return discard(shop, station, system, false).await;
+    }
+    let (worker, machine, address) = (
+        station.worker,
+        station.label.clone(),
+        station.address.clone(),
+    );
+    let (_, lease, _) = station.close().await;
+    // One that was kept before is not worth a word, and its lease is held already.
+    let Some(lease) = lease else {
+        return;
+    };
+    match lease.confirm() {
+        Ok(()) => shop.stream().emit(What::Keeping {
+            worker,
+            machine,
+            address,
+        }),
+        Err(error) => shop.stream().emit(What::Note {
+            text: format!("cannot keep {machine}: {}", crate::engine::chain(&error)),
+        }),
+    }
+}
+
+/// It is destroyed, or given back to the source that it came from. `of_earlier`: it cannot be used, but is not ours to
+/// destroy.
+pub(super) async fn discard(shop: &Shop, station: Station, system: usize, of_earlier: bool) {
+    if of_earlier && shop.setup.options.reuse {
+        drop(station.close().await);
+        return;
+    }
+    let (worker, label) = (station.worker, station.label.clone());
+    shop.stream().emit(What::Discarding {
+        worker,
+        machine: label.clone(),
+    });
+    let (backend, number) = shop.place(system);
+    let backend = shop.setup.project.backend(backend);
+    let (machine, lease, entry) = station.close().await;
+    let name = machine.name().clone();
+    drop(machine);
+    let to = if shop.setup.machines.gives_back(backend) {
+        Destination::Usual
+    } else {
+        Destination::Nowhere
+    };
+    let released = shop.setup.engine.release(&[name], &to).await;
+    drop(lease);
+    let trouble = match released {
+        Ok(released) => released.into_iter().find_map(|one| match one.end {
+            ReleaseEnd::Pending(error) => Some(crate::engine::chain(&error)),
+            ReleaseEnd::Kept | ReleaseEnd::Discarded | ReleaseEnd::Already => None,
+        }),
+        Err(error) => Some(crate::engine::chain(&error)),
+    };
+    if let Some(error) = trouble {
+        // The lease has ended all the same, and the discard is tried again by whoever comes next.
+        shop.stream().emit(What::DiscardFailed {
+            worker,
+            machine: label,
+            error,
+        });
+    }
+    if let Some(file) = shop.reuse().as_mut()
+        && let Err(error) = file.remove(&backend.name, &backend.system(number).name, &entry)
+    {
+        shop.stream().emit(What::Note {
+            text: chain(&error),
+        });
+    }
+}

@@ -1,0 +1,145 @@
+//! Running the jobs of a project: workers that get machines, and take them through prepare, execute and restore.
+//!
+//! ```text
+//! run ── one worker per system and number ──► open a machine ──► steps of core::schedule::Worker ──► close it
+//!   │                                          (allocate, connect, send)      (script, artifacts, shell)
+//!   └── pack, meanwhile
+//! ```
+//!
+//! All workers live on one thread and share a [`Shop`]. What follows from what is decided in `runner_core::schedule`; what
+//! happens is told to the [`Stream`](super::events::Stream) and nobody else.
+
+mod allocate;
+mod artifacts;
+mod discard;
+mod end;
+mod end_of;
+mod script;
+mod send;
+mod shell;
+mod shop;
+mod station;
+mod watch;
+mod worker;
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use runner_core::matrix::{Backend, Job, JobView, Project, System};
+use tokio::task::{JoinSet, LocalSet};
+
+use super::events::{Stream, Summary, What};
+use super::options::{Action, TestOptions};
+use super::pack::PackSpec;
+use super::reuse::{Entry, ReuseError};
+use crate::engine::{Draw, Engine, EngineError};
+use shop::Shop;
+
+/// What one system needs to be drawn on.
+#[derive(Clone, Debug)]
+pub struct Wish<'a> {
+    pub backend: &'a Backend,
+    pub system: &'a System,
+    pub login: Login,
+    /// It exists already: this is how a reuse file describes it, and whether it shall be destroyed in the end.
+    pub known: Option<(&'a Entry, bool)>,
+}
+
+/// As whom, and with what.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Login {
+    /// Empty: root.
+    pub username: String,
+    pub password: String,
+    /// The password is the run's, not the system's own.
+    pub session: bool,
+}
+
+/// Where machines come from; `app` knows.
+pub trait Machines: Send + Sync {
+    /// What a system of a backend is drawn on.
+    fn draw(&self, wish: &Wish<'_>) -> Result<Draw, EngineError>;
+
+    /// The machines of this backend go back to where they came from instead of being destroyed.
+    fn gives_back(&self, backend: &Backend) -> bool;
+}
+
+/// What needs commands of this machine; the loader knows.
+pub trait Expand {
+    /// Everything that is exported for a job, in order, host commands expanded.
+    fn environment(&self, view: JobView<'_>) -> Result<Vec<(String, String)>, String>;
+
+    /// A system's user and password.
+    fn login(&self, backend: &Backend, system: &System) -> Result<(String, String), String>;
+}
+
+/// All that a run needs.
+pub struct Setup {
+    pub project: Arc<Project>,
+    /// In the order in which they were selected.
+    pub jobs: Vec<Job>,
+    pub options: TestOptions,
+    pub pack: PackSpec,
+    pub expand: Box<dyn Expand>,
+    pub machines: Arc<dyn Machines>,
+    pub engine: Engine,
+    pub stream: Stream,
+    /// Of this process, for the name of the reuse file.
+    pub pid: u32,
+    /// Now in seconds, for an order that nobody asked for.
+    pub seed: i64,
+    /// For systems without one of their own.
+    pub password: String,
+}
+
+/// What ended a run before it began.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("the reuse file cannot be used")]
+    Reuse(#[from] ReuseError),
+    #[error("cannot make the artifacts directory `{}`", .0.display())]
+    Artifacts(PathBuf, #[source] std::io::Error),
+}
+
+/// Runs. `interrupts` resolves each time somebody wants it to end in order.
+pub async fn run(
+    setup: Setup,
+    interrupts: impl AsyncFnMut() -> String,
+) -> Result<Summary, RunError> {
+    match setup.options.action {
+        Action::Discard => discard::discard(setup).await,
+        Action::CollectGarbage => discard::collect(setup).await,
+        Action::Run | Action::Restore | Action::List => work(setup, interrupts).await,
+    }
+}
+
+async fn work(
+    setup: Setup,
+    mut interrupts: impl AsyncFnMut() -> String,
+) -> Result<Summary, RunError> {
+    let shop = Rc::new(Shop::open(setup).await?);
+    let local = LocalSet::new();
+    local
+        .run_until(async {
+            let mut workers = JoinSet::new();
+            for (number, system) in shop.begin() {
+                workers.spawn_local(worker::work(Rc::clone(&shop), number, system));
+            }
+            loop {
+                tokio::select! {
+                    ended = workers.join_next() => match ended {
+                        None => break,
+                        Some(Ok(())) => shop.bury(),
+                        Some(Err(error)) => {
+                            shop.stream().emit(What::Note { text: format!("a worker ended unexpectedly: {error}") });
+                            shop.fail("a worker ended unexpectedly");
+                        }
+                    },
+                    reason = interrupts() => shop.stop(&reason),
+                }
+            }
+        })
+        .await;
+    Ok(shop.finish())
+}
