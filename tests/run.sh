@@ -113,16 +113,12 @@ fi
 if [ ${#filter[@]} -eq 0 ]; then
     say "format"
     cargo fmt --all --check
-    # Lints and build are one pass: clippy's driver is the compiler with more lints. As two passes (`cargo clippy`, `cargo build`)
-    # every dependency would be read twice and every crate of ours compiled twice, which is minutes of two cores.
-    RUSTC_WORKSPACE_WRAPPER=$(rustup which clippy-driver 2> /dev/null || command -v clippy-driver)
-    export RUSTC_WORKSPACE_WRAPPER CLIPPY_ARGS='-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__'
-    say "lints and build"
-    cargo build --quiet --workspace --all-targets
-else
-    say "build"
-    cargo build --quiet
+    say "lints"
+    cargo clippy --quiet --workspace --all-targets -- -D warnings
 fi
+
+say "build"
+cargo build --quiet
 export RUNNER_BIN=$target/debug/runner
 
 say "tests"

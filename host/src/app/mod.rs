@@ -14,6 +14,7 @@ mod memo;
 mod plugins;
 mod resolve;
 mod secrets;
+mod spread;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -26,6 +27,7 @@ pub use distribution::{
 pub use environment::Environment;
 pub use plugins::{GrantListing, PluginListing};
 use runner_core::id::SourceName;
+pub use spread::Backends;
 
 use runner_core::id::Timestamp;
 

@@ -141,6 +141,18 @@ impl SourceConfig {
         source
     }
 
+    /// A source that a project's file describes in its own terms; its options have their types.
+    pub fn of_project(
+        name: SourceName,
+        plugin: PluginPath,
+        options: serde_json::Map<String, serde_json::Value>,
+    ) -> Self {
+        Self {
+            options,
+            ..Self::bare(name, plugin, Origin::Project)
+        }
+    }
+
     /// The limits, given what the plugin's manifest says about the maximum; without the schedule.
     pub fn policy(&self, maximum_of_plugin: Limit) -> Policy {
         Policy {

@@ -15,6 +15,7 @@ pub mod operations;
 pub mod plugins;
 pub mod settings;
 pub mod shelves;
+pub mod spread_log;
 pub mod status;
 pub mod table;
 pub mod tickets;

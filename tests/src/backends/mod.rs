@@ -1,6 +1,7 @@
 //! The real things that providers are tried against, started and stopped by the test that needs them, with everything
 //! they keep below the test's own directory.
 
+pub mod machine;
 pub mod podman;
 pub mod registry;
 pub mod rootfs;

@@ -1,0 +1,250 @@
+//! Backends of spread projects as sources: which plugin gives the systems of a backend, with which configuration.
+//!
+//! A backend's `type` is the name of a plugin, or a component file. Keys of the backend and the system that the plugin's schema
+//! knows are its configuration; the others are spread's own. `--source` puts a configured source in a backend's place.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use runner_core::id::SourceName;
+use runner_core::matrix::{Backend, System};
+use runner_core::policy::Limit;
+use serde_json::{Map, Value};
+
+use super::consent::{Answer, Consent, GrantAsk};
+use super::resolve::invalid;
+use super::{App, unloadable};
+use crate::config::{PluginPath, SourceArgument, SourceConfig};
+use crate::engine::{Draw, EngineError, Result};
+use crate::jobs::run::{Machines, Wish};
+use crate::plugin::Locator;
+
+/// The type whose machines are made by scripts of the project.
+const ADHOC: &str = "adhoc";
+
+/// Types of the ancestor that have no plugin in this program.
+const ANCESTORS: [&str; 8] = [
+    "google",
+    "openstack",
+    "linode",
+    "lxd",
+    "qemu",
+    "humbox",
+    "testflinger",
+    ADHOC,
+];
+
+/// Sources may not have longer names.
+const LONGEST_NAME: usize = 64;
+
+/// The backends of one project.
+pub struct Backends {
+    app: App,
+    /// Of the project: where component files and scripts are looked for.
+    directory: PathBuf,
+    /// By backend.
+    sources: BTreeMap<String, SourceArgument>,
+    consent: Box<dyn Consent + Send + Sync>,
+}
+
+impl App {
+    /// The backends of a project in `directory`; `sources` are `BACKEND` and `SOURCE` of `--source`. Who is asked for what a
+    /// plugin wants beyond its name is `consent`.
+    pub fn backends(
+        &self,
+        directory: PathBuf,
+        sources: &[(String, String)],
+        consent: Box<dyn Consent + Send + Sync>,
+    ) -> Result<Backends> {
+        let parse = |(backend, source): &(String, String)| {
+            let argument = SourceArgument::parse(std::ffi::OsStr::new(source))?;
+            Ok((backend.clone(), argument))
+        };
+        Ok(Backends {
+            app: self.clone(),
+            directory,
+            sources: sources.iter().map(parse).collect::<Result<_>>()?,
+            consent,
+        })
+    }
+}
+
+/// The scripts of a project are run because its user runs the project: that is the word that is asked for. Whatever else a
+/// plugin wants is for the user to say.
+struct OwnScripts<'a>(&'a dyn Consent);
+
+impl Consent for OwnScripts<'_> {
+    fn ask(&self, ask: &GrantAsk) -> Answer {
+        if ask.plugin == ADHOC {
+            Answer::Once
+        } else {
+            self.0.ask(ask)
+        }
+    }
+}
+
+impl Machines for Backends {
+    fn draw(&self, wish: &Wish<'_>) -> Result<Draw> {
+        if let Some(source) = self.sources.get(&wish.backend.name) {
+            return self.app.draw(source, &[], &*self.consent);
+        }
+        let source = self.source(wish)?;
+        let name = source.name.clone();
+        let resolved = self.app.resolve(source, name.to_string(), &[])?;
+        let consent = OwnScripts(&*self.consent);
+        let definition = self.app.define(resolved, &consent)?;
+        Ok(Draw {
+            asked: Some(name),
+            pool: None,
+            tags: Vec::new(),
+            weights: vec![0],
+            // Nobody else knows what the project says.
+            custom: true,
+            sources: vec![definition],
+        })
+    }
+
+    fn gives_back(&self, backend: &Backend) -> bool {
+        self.sources.contains_key(&backend.name)
+    }
+}
+
+impl Backends {
+    /// The source that a system of a backend is.
+    fn source(&self, wish: &Wish<'_>) -> Result<SourceConfig> {
+        let (backend, system) = (wish.backend, wish.system);
+        let plugin = self.plugin(backend)?;
+        let options = if backend.kind == ADHOC || wish.known.is_some() {
+            self.scripted(wish)
+        } else {
+            self.configured(&plugin, backend, system)?
+        };
+        // What another implementation left behind is only reached, whatever made it.
+        let plugin = if wish.known.is_some() {
+            PluginPath::Name(ADHOC.to_owned())
+        } else {
+            plugin
+        };
+        let name = source_name(&backend.name, &system.name)?;
+        let mut source = SourceConfig::of_project(name, plugin, options);
+        // The workers of the system are the limit.
+        source.maximum = Some(Limit::Unlimited);
+        Ok(source)
+    }
+
+    fn plugin(&self, backend: &Backend) -> Result<PluginPath> {
+        let kind = &backend.kind;
+        if kind.contains('/') || kind.ends_with(".wasm") {
+            return Ok(PluginPath::File(self.directory.join(kind)));
+        }
+        Ok(PluginPath::Name(kind.clone()))
+    }
+
+    /// What the plugin's schema knows of what the project says.
+    fn configured(
+        &self,
+        plugin: &PluginPath,
+        backend: &Backend,
+        system: &System,
+    ) -> Result<Map<String, Value>> {
+        let locator = match plugin {
+            PluginPath::Name(name) => Locator::Name(name.clone()),
+            PluginPath::File(path) => Locator::File(path.clone()),
+        };
+        let component = self
+            .app
+            .plugins()
+            .inspect(&locator)
+            .map_err(|error| missing(backend, unloadable(error)))?;
+        let schema = component.manifest.config.get("properties");
+        let known = schema.and_then(Value::as_object);
+        let mut options = Map::new();
+        for key in known.into_iter().flat_map(Map::keys) {
+            let given = system.settings.get(key).or(backend.settings.get(key));
+            if let Some(value) = given.filter(|value| !value.is_null()) {
+                options.insert(key.clone(), value.clone());
+            }
+        }
+        let takes = |key: &str| known.is_some_and(|known| known.contains_key(key));
+        if takes("image") && !options.contains_key("image") {
+            options.insert("image".into(), system.image.clone().into());
+        }
+        // For what is a directory or an archive of this machine, that is the image.
+        let has_root = options.contains_key("rootfs") || options.contains_key("tarball");
+        if takes("rootfs") && takes("tarball") && !has_root {
+            let path = self.directory.join(&system.image);
+            let key = if path.is_file() { "tarball" } else { "rootfs" };
+            options.insert(key.into(), path.display().to_string().into());
+        }
+        Ok(options)
+    }
+
+    /// What the plugin for scripts is told.
+    fn scripted(&self, wish: &Wish<'_>) -> Map<String, Value> {
+        let (backend, system) = (wish.backend, wish.system);
+        let mut options = Map::new();
+        let mut set = |key: &str, value: &str| {
+            if !value.is_empty() {
+                options.insert(key.to_owned(), value.into());
+            }
+        };
+        set("directory", &self.directory.display().to_string());
+        set("backend", &backend.name);
+        set("system", &system.name);
+        set("username", &wish.login.username);
+        match wish.known {
+            None => {
+                set("allocate", &backend.allocate.text);
+                set("discard", &backend.discard.text);
+            }
+            Some((entry, destroyed)) => {
+                set("address", &entry.address);
+                if destroyed {
+                    set("discard", &backend.discard.text);
+                }
+            }
+        }
+        options.insert("password".into(), wish.login.password.clone().into());
+        options.insert("session-password".into(), wish.login.session.into());
+        options
+    }
+}
+
+/// `BACKEND.SYSTEM`, as far as it may be a name.
+fn source_name(backend: &str, system: &str) -> Result<SourceName> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let name: String = format!("{backend}.{system}")
+        .chars()
+        .map(|c| if legal(c) { c } else { '-' })
+        .take(LONGEST_NAME)
+        .collect();
+    SourceName::new(name).map_err(|error| invalid(error.to_string()))
+}
+
+/// A plugin that is not there, as a problem of the project's.
+fn missing(backend: &Backend, error: EngineError) -> EngineError {
+    let (name, kind) = (&backend.name, &backend.kind);
+    let message = if ANCESTORS.contains(&kind.as_str()) {
+        format!("backend `{name}` needs the plugin `{kind}`, which is not there")
+    } else {
+        format!("the plugin of backend `{name}` cannot be used")
+    };
+    invalid(message)
+        .hint(format!(
+            "install it (`runner plugin --help`), or take the systems from a source: `--source {name}=SOURCE`"
+        ))
+        .because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        assert_eq!(source_name("a", "b-1").unwrap().as_str(), "a.b-1");
+        assert_eq!(source_name("a", "b-*").unwrap().as_str(), "a.b--");
+        let long = source_name("a", &"x-".repeat(60)).unwrap();
+        assert_eq!(long.as_str().len(), LONGEST_NAME);
+    }
+}
