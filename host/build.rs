@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 /// Folders of `plugins/`, in the order of the table. Package `runner-plugin-NAME`.
-const PLUGINS: [&str; 5] = ["chroot", "command", "container", "local", "ssh"];
+const PLUGINS: [&str; 6] = ["adhoc", "chroot", "command", "container", "local", "ssh"];
 const TARGET: &str = "wasm32-wasip2";
 
 /// The release profile of the nested build: these are loaded at every start, so small counts more than fast.

@@ -297,7 +297,10 @@ fn what_is_shown_about_sources_and_plugins() {
         .iter()
         .map(|one| &one["name"])
         .collect();
-    assert_eq!(names, ["chroot", "command", "container", "local", "ssh"]);
+    assert_eq!(
+        names,
+        ["adhoc", "chroot", "command", "container", "local", "ssh"]
+    );
     let inspected = env
         .runner(["plugin", "inspect", "local", "--json"])
         .run()

@@ -262,7 +262,7 @@ mod tests {
         let home = home();
         assert_eq!(
             home.dirs.names(),
-            ["chroot", "command", "container", "local", "ssh"]
+            ["adhoc", "chroot", "command", "container", "local", "ssh"]
         );
         write(
             &home.dirs.installed.join("test.wasm"),
@@ -272,7 +272,15 @@ mod tests {
         write(&home.dirs.installed.join("-x.wasm"), b"");
         assert_eq!(
             home.dirs.names(),
-            ["chroot", "command", "container", "local", "ssh", "test"]
+            [
+                "adhoc",
+                "chroot",
+                "command",
+                "container",
+                "local",
+                "ssh",
+                "test"
+            ]
         );
         let found = inspect(&home.dirs, &Locator::Name("test".to_owned())).unwrap();
         assert!(!found.reference.embedded);

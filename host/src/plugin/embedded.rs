@@ -31,7 +31,10 @@ mod tests {
     #[test]
     fn the_table_is_complete_and_true() {
         let names: Vec<_> = EMBEDDED.iter().map(|embedded| embedded.name).collect();
-        assert_eq!(names, ["chroot", "command", "container", "local", "ssh"]);
+        assert_eq!(
+            names,
+            ["adhoc", "chroot", "command", "container", "local", "ssh"]
+        );
         for embedded in EMBEDDED {
             assert_eq!(
                 crate::plugin::locate::digest_of(embedded.bytes),
