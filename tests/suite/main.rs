@@ -23,6 +23,7 @@ mod serve;
 mod shelves;
 mod smoke;
 mod spread;
+mod spread_run;
 mod testr;
 mod tickets;
 mod tidy;

@@ -69,7 +69,7 @@ impl Machine {
             None => Ok(None),
             Some(json) => match parse(json, "access")? {
                 Access::Plugin => Ok(None),
-                Access::Ssh(target) => Ok(Some(target)),
+                Access::Ssh(access) => Ok(Some(access.target())),
             },
         }
     }

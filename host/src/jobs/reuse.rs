@@ -48,6 +48,9 @@ pub enum ReuseError {
     Format { path: PathBuf, reason: String },
 }
 
+/// What `-reuse` shares.
+const SHARED: &str = ".spread-reuse.yaml";
+
 /// A locked reuse file.
 #[derive(Debug)]
 pub struct ReuseFile {
@@ -59,7 +62,7 @@ pub struct ReuseFile {
 /// Where the machines of a run are noted. `pid` none: what `-reuse` shares.
 pub fn path(directory: &Path, pid: Option<u32>) -> PathBuf {
     directory.join(match pid {
-        None => ".spread-reuse.yaml".to_owned(),
+        None => SHARED.to_owned(),
         Some(pid) => format!(".spread-reuse.{pid}.yaml"),
     })
 }
@@ -137,9 +140,9 @@ impl ReuseFile {
         self.save()
     }
 
-    /// Removes the file, if it names nothing.
+    /// Removes the file of one run, if it names nothing. What `-reuse` shares stays, empty.
     pub fn remove_if_empty(self) -> Result<(), ReuseError> {
-        if self.entries.is_empty() {
+        if self.entries.is_empty() && self.path.file_name() != Some(SHARED.as_ref()) {
             fs::remove_file(&self.path)
                 .map_err(|error| ReuseError::Write(self.path.clone(), error))?;
         }

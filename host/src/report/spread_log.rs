@@ -39,7 +39,7 @@ impl<W: Write + Send> SpreadLog<W> {
             verbosity,
             systems: HashMap::new(),
             held: String::new(),
-            packed: false,
+            packed: true,
             in_shell: false,
         }
     }
@@ -218,8 +218,12 @@ impl<W: Write + Send> SpreadLog<W> {
 
 impl<W: Write + Send> Listener for SpreadLog<W> {
     fn on(&mut self, event: &Event) {
-        if let What::WorkerStarted { worker, system } = &event.what {
-            self.systems.insert(*worker, system.clone());
+        match &event.what {
+            What::WorkerStarted { worker, system } => {
+                self.systems.insert(*worker, system.clone());
+            }
+            What::RunStarted { .. } => self.packed = false,
+            _ => {}
         }
         if let What::RunEnded { summary } = &event.what {
             self.packed = true;
@@ -412,13 +416,20 @@ mod tests {
 
     #[test]
     fn the_packed_project_comes_first() {
+        let begun = What::RunStarted {
+            project: "p".into(),
+            jobs: Vec::new(),
+            workers: 1,
+            seed: Some(7),
+            ordered: true,
+        };
         let allocating = What::Allocating {
             worker: WorkerNumber(0),
             system: "b:s-1".into(),
         };
         assert_eq!(
-            log(vec![allocating, packed()]),
-            "T Project content is packed for delivery (2.84KB).\nT Allocating b:s-1...\n"
+            log(vec![begun, allocating, packed()]),
+            "T Project content is packed for delivery (2.84KB).\nT Sequence of jobs produced with -seed=7\nT Allocating b:s-1...\n"
         );
     }
 

@@ -44,17 +44,50 @@ pub fn busybox(directory: &Path) -> Option<PathBuf> {
     Some(directory.to_owned())
 }
 
-/// The same as a tarball.
-pub fn busybox_tar(directory: &Path, tar: &Path) -> Option<PathBuf> {
+/// The same with this machine's own bash, and what else spread needs of a system, instead of busybox' ways of it.
+pub fn with_bash(directory: &Path) -> Option<PathBuf> {
     let root = busybox(directory)?;
+    let copied = Command::new("bash")
+        .args(["-euc", COPY_PROGRAMS, "bash"])
+        .arg(&root)
+        .args(["bash", "tar", "gzip", "grep", "head", "cat", "ls", "sleep"])
+        .status()
+        .expect("bash starts");
+    assert!(copied.success(), "programs and their libraries are copied");
+    Some(root)
+}
+
+/// Programs, and the libraries that the loader names for them.
+const COPY_PROGRAMS: &str = r#"
+root=$1
+shift
+for name; do
+  file=$(readlink -f "$(type -P "$name")")
+  rm -f "$root/bin/$name"
+  cp "$file" "$root/bin/$name"
+  for library in $(ldd "$file" | grep -o '/[^ )]*'); do
+    mkdir -p "$root${library%/*}"
+    cp -L "$library" "$root$library"
+  done
+done
+"#;
+
+/// A root file system as a tarball.
+pub fn tarball(root: &Path, tar: &Path) {
     let done = Command::new("tar")
         .arg("-C")
-        .arg(&root)
+        .arg(root)
         .arg("-cf")
         .arg(tar)
         .arg(".")
         .status()
         .expect("tar starts");
     assert!(done.success(), "tar failed");
+}
+
+/// The smallest one as a tarball.
+pub fn busybox_tar(directory: &Path, tar: &Path) -> Option<PathBuf> {
+    let root = busybox(directory)?;
+    tarball(&root, tar);
     Some(tar.to_owned())
 }

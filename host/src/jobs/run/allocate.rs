@@ -45,7 +45,10 @@ pub(super) async fn open(
             }
             Kept::New => tokio::select! {
                 found = allocate(shop, worker, system, &login) => found?,
-                () = shop.nothing_left(system) => return Ok(None),
+                () = shop.nothing_left(system) => {
+                    shop.cut_off();
+                    return Ok(None);
+                }
             },
         };
         let mut station = Station::new(found);

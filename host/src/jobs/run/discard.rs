@@ -99,7 +99,7 @@ async fn destroy(setup: &Setup, backend: &str, system: &str, entry: &Entry) -> R
 
 /// Finishes what dead processes left behind: their leases end, their machines are destroyed.
 pub(super) async fn collect(setup: Setup) -> Result<Summary, RunError> {
-    match setup.engine.abandon().await {
+    match setup.engine.repair().await {
         Ok(report) => tracing::debug!(?report, "collected"),
         Err(error) => setup.stream.emit(What::Note {
             text: format!("cannot collect: {}", crate::engine::chain(&error)),

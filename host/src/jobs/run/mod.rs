@@ -141,5 +141,6 @@ async fn work(
             }
         })
         .await;
+    shop.clean_up().await;
     Ok(shop.finish())
 }

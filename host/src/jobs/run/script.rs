@@ -157,7 +157,9 @@ impl Order<'_> {
         output: &mut Vec<u8>,
     ) -> Result<u8, Trouble> {
         let mut pieces: Vec<Piece> = self.environment.to_vec();
-        pieces.push(script::export("SPREAD_REBOOT", reboot).into());
+        // In front of the variables that may refer to it, behind the functions.
+        let at = pieces.len().min(1);
+        pieces.insert(at, script::export("SPREAD_REBOOT", reboot).into());
         pieces
             .push(script::bodies(&self.directory, self.traced, self.bodies.iter().copied()).into());
         let worker = station.worker;

@@ -41,6 +41,8 @@ pub(super) struct Shop {
     results: RefCell<Results>,
     reuse: RefCell<Option<ReuseFile>>,
     started: Cell<usize>,
+    /// A machine was being made when it was not needed any more.
+    cut_off: Cell<bool>,
     prelude: Piece,
     environments: RefCell<HashMap<(usize, String), Environment>>,
     seats: RefCell<HashMap<usize, Seat>>,
@@ -123,6 +125,7 @@ impl Shop {
             packed,
             reuse: RefCell::new(Some(reuse)),
             started: Cell::new(0),
+            cut_off: Cell::new(false),
             prelude: script::prelude(),
             environments: RefCell::default(),
             seats: RefCell::default(),
@@ -265,6 +268,22 @@ impl Shop {
             let name = self.view(job).name().to_string();
             self.results()
                 .abort(self.stream(), JobNumber(job), name, None, &cause);
+        }
+    }
+
+    /// What was being made for a worker is not needed.
+    pub(super) fn cut_off(&self) {
+        self.cut_off.set(true);
+    }
+
+    /// Destroys what was being made when it was not needed any more.
+    pub(super) async fn clean_up(&self) {
+        if self.cut_off.get()
+            && let Err(error) = self.setup.engine.abandon().await
+        {
+            self.stream().emit(What::Note {
+                text: format!("cannot clean up: {}", crate::engine::chain(&error)),
+            });
         }
     }
 

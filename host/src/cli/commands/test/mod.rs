@@ -1,6 +1,7 @@
 //! `runner test`, and the program called as `spread`: which jobs there are, and running them.
 
 mod args;
+mod execute;
 mod lint;
 mod problems;
 mod schema;
@@ -50,8 +51,7 @@ pub(crate) fn run(mut args: Test, context: &Context) -> Outcome {
     match options.action {
         Action::List => list(&plan, context),
         Action::Run | Action::Restore | Action::Discard | Action::CollectGarbage => {
-            Err(refused("this build lists jobs and does not run them")
-                .hint("`-list` prints their names"))
+            execute::execute(plan, options, context)
         }
     }
 }

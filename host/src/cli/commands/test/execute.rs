@@ -1,0 +1,163 @@
+//! Running the jobs of a plan: what the run is given, who listens, and how its end becomes ours.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use runner_core::matrix::{Backend, JobView, Limits, Problem, Project, System};
+
+use super::args::refused;
+use crate::cli::context::Context;
+use crate::cli::error::{Failure, Outcome};
+use crate::cli::exit_code;
+use crate::cli::grant_dialog::Dialog;
+use crate::cli::signals::{self, Signals};
+use crate::clock::{Clock, SystemClock};
+use crate::jobs::events::{Listener, Stream};
+use crate::jobs::load::HostCommands;
+use crate::jobs::pack::{HostScript, PackSpec};
+use crate::jobs::plan::Plan;
+use crate::jobs::run::{self, Expand, Setup};
+use crate::jobs::server::script;
+use crate::jobs::{Action, TestOptions};
+use crate::report::spread_log::SpreadLog;
+
+/// Runs, restores, discards or collects, as the options say.
+pub(super) fn execute(plan: Plan, options: TestOptions, context: &Context) -> Outcome {
+    let begins = matches!(options.action, Action::Run | Action::Restore);
+    if let Some(limit) = plan.project.tasks_limit
+        && begins
+        && !options.yes
+        && plan.jobs.len() as u64 > limit
+    {
+        let count = plan.jobs.len();
+        return Err(refused(format!(
+            "{count} jobs are selected, and `tasks-limit` of the project is {limit}"
+        ))
+        .hint("select fewer with a filter; `--yes` runs them all"));
+    }
+    let directory: PathBuf = std::path::absolute(&plan.project.directory)
+        .map_err(|error| Failure::io("the project's directory cannot be used", &error))?;
+    let app = &context.app;
+    let machines = app.backends(directory.clone(), &options.sources, Box::new(Dialog))?;
+    let pack = pack(&plan, directory).map_err(|problem| refused(problem.message))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let seed = clock.now().0 / 1000;
+    let stream = Stream::new(clock, listeners(&options));
+    let password = match &options.password {
+        Some(password) => password.clone(),
+        None => random_password()?,
+    };
+    let expand = HostExpand {
+        project: Arc::clone(&plan.project),
+        host: Arc::clone(&plan.host),
+    };
+    let setup = Setup {
+        project: plan.project,
+        jobs: plan.jobs,
+        options,
+        pack,
+        expand: Box::new(expand),
+        machines: Arc::new(machines),
+        engine: context.engine()?.clone(),
+        stream,
+        pid: std::process::id(),
+        seed,
+        password,
+    };
+    let summary = context.block_on(async {
+        let mut signals = Signals::ending()?;
+        let mut first = true;
+        let ended = run::run(setup, async || {
+            let arrived = signals.next().await;
+            if !first {
+                // Now means now: whoever comes next finds the machines by their leases.
+                signals::die_of(arrived.number);
+            }
+            first = false;
+            format!("interrupted by signal {}", arrived.number)
+        });
+        ended
+            .await
+            .map_err(|error| refused(error.to_string()).because(&error))
+    })?;
+    if summary.is_success() {
+        return Ok(exit_code::OK);
+    }
+    let message = summary.error.as_deref().unwrap_or("unsuccessful run");
+    Err(refused(message))
+}
+
+/// Everybody who wants to know what happens.
+fn listeners(options: &TestOptions) -> Vec<Box<dyn Listener>> {
+    let log = SpreadLog::new(std::io::stdout(), TimeZone::system(), options.verbosity);
+    vec![Box::new(log)]
+}
+
+/// What the project's host commands mean.
+struct HostExpand {
+    project: Arc<Project>,
+    host: Arc<HostCommands>,
+}
+
+impl Expand for HostExpand {
+    fn environment(&self, view: JobView<'_>) -> Result<Vec<(String, String)>, String> {
+        self.host.exported(view).map_err(|problem| problem.message)
+    }
+
+    fn login(&self, backend: &Backend, system: &System) -> Result<(String, String), String> {
+        let told = |problem: Problem| problem.message;
+        let username = self.host.username(&self.project, backend, system);
+        let password = self.host.password(&self.project, backend, system);
+        Ok((username.map_err(told)?, password.map_err(told)?))
+    }
+}
+
+fn pack(plan: &Plan, directory: PathBuf) -> Result<PackSpec, Problem> {
+    let project = &plan.project;
+    let packing = plan.host.packing(project)?;
+    let repack = if project.repack.is_empty() {
+        None
+    } else {
+        Some(HostScript {
+            text: project.repack.text.to_string(),
+            exports: exports(plan)?,
+            kill: Limits::resolve([&project.timeouts].into_iter()).kill,
+        })
+    };
+    Ok(PackSpec {
+        directory,
+        include: packing.include,
+        exclude: packing.exclude,
+        rename: packing.rename,
+        repack,
+    })
+}
+
+/// The project's own variables, and which backends there will be.
+fn exports(plan: &Plan) -> Result<String, Problem> {
+    let project = &plan.project;
+    let mut backends: Vec<&str> = plan
+        .jobs
+        .iter()
+        .map(|job| project.backend(job.backend).name.as_str())
+        .collect();
+    backends.sort_unstable();
+    backends.dedup();
+    let mut text = script::export("SPREAD_BACKENDS", &backends.join(" "));
+    text.push_str(&script::export("SPREAD_PROJECT", &project.name));
+    text.push_str(&script::export("SPREAD_PATH", &project.path));
+    for variable in project.environment.of_variant("") {
+        let value = plan.host.expand("project", &variable.value)?;
+        text.push_str(&script::export(&variable.name, &value));
+    }
+    Ok(text)
+}
+
+/// For systems that have none of their own: 16 hexadecimal digits.
+fn random_password() -> Result<String, Failure> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| refused(format!("the system gives no random numbers: {error}")))?;
+    Ok(format!("{:016x}", u64::from_be_bytes(bytes)))
+}
