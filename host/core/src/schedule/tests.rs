@@ -69,7 +69,7 @@ fn play_all(mode: Mode, failing: &[&str]) -> (Vec<String>, Vec<String>) {
     let mut worker = Worker::new(mode);
     let (mut order, mut told) = (Vec::new(), Vec::new());
     loop {
-        let step = worker.next();
+        let step = worker.step();
         match step {
             Step::Done => break,
             Step::Take => {
@@ -336,7 +336,7 @@ proptest! {
                 if chance(1) {
                     worker.stop();
                 }
-                match worker.next() {
+                match worker.step() {
                     Step::Done => {
                         *over = true;
                         queue.leave(*seat);

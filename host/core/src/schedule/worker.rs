@@ -1,6 +1,6 @@
 //! One worker's way through its jobs: which script is next, and what follows from how the last one ended.
 //!
-//! Driven from outside: [`Worker::next`] says what to do, [`Worker::ended`] is told how it went. What that means for the
+//! Driven from outside: [`Worker::step`] says what to do, [`Worker::ended`] is told how it went. What that means for the
 //! results comes out of [`Worker::verdicts`].
 
 use std::collections::{BTreeSet, VecDeque};
@@ -93,7 +93,7 @@ enum Ground {
 pub struct Worker {
     mode: Mode,
     agenda: VecDeque<Step>,
-    /// What `next` last said.
+    /// What `step` last said.
     current: Option<Step>,
     project: Ground,
     backend: Ground,
@@ -152,7 +152,7 @@ impl Worker {
     }
 
     /// What to do next. The same again until it is told how that ended.
-    pub fn next(&mut self) -> Step {
+    pub fn step(&mut self) -> Step {
         if let Some(step) = self.current {
             return step;
         }
@@ -302,12 +302,12 @@ impl Worker {
             // Left for another one; the last one is left with everything else.
             (Level::Suite, Verb::Restore) => self.suite = None,
             (Level::Task, Verb::Execute) => self.verdicts.push(Verdict::Succeeded { job }),
-            (Level::Task, Verb::Restore) if self.rounds_left > 0 && !self.failed => {
-                // Asked to stop meanwhile: the rounds that are left are not begun.
-                if !self.stopping {
-                    self.rounds_left -= 1;
-                    self.round(job);
-                }
+            // Asked to stop meanwhile: the rounds that are left are not begun.
+            (Level::Task, Verb::Restore)
+                if self.rounds_left > 0 && !self.failed && !self.stopping =>
+            {
+                self.rounds_left -= 1;
+                self.round(job);
             }
             _ => {}
         }

@@ -42,7 +42,7 @@ pub(super) async fn work(shop: Rc<Shop>, number: WorkerNumber, system: usize) {
         if shop.stopping().is_some() {
             worker.stop();
         }
-        match worker.next() {
+        match worker.step() {
             Step::Done => break,
             Step::Take => worker.taken(shop.take(number, &worker)),
             step => {
