@@ -30,9 +30,8 @@ pub(super) async fn open(
     system: usize,
 ) -> Result<Option<Station>, String> {
     let name = shop.system_name(system);
-    let login = shop.login(system).map_err(|error| {
-        tell_failed(shop, worker, &name, &error, false);
-        error
+    let login = shop.login(system).inspect_err(|error| {
+        tell_failed(shop, worker, &name, error, false);
     })?;
     let mut occupied = 0;
     loop {

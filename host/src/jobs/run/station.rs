@@ -82,9 +82,8 @@ impl Station {
         let begun = tokio::time::Instant::now();
         let mut pause = Duration::from_millis(200);
         loop {
-            let error = match self.server().await {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
+            let Err(error) = self.server().await else {
+                return Ok(());
             };
             // A machine without bash does not get one by waiting.
             if matches!(error, ServerError::NotBash(_)) || begun.elapsed() + pause > patience {
