@@ -4,6 +4,7 @@
 
 mod backends;
 mod failures;
+mod machines;
 mod reuse;
 mod scripts;
 
