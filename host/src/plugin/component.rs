@@ -301,7 +301,7 @@ mod tests {
             (
                 "zzz",
                 "there is no such plugin",
-                "there are chroot, command",
+                "there are adhoc, chroot, command",
             ),
             ("../x", "this is not a plugin name", "give a file as"),
             ("a/b", "this is not a plugin name", "give a file as"),
