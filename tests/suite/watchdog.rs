@@ -123,23 +123,21 @@ fn containers_made_behind_our_back_are_destroyed_only_when_they_are_ours() {
     };
     // What a creation that ended late looks like: the token is ours, and the books say that it is gone.
     let id = env.acquire("box");
-    let token = env
-        .program("podman")
-        .args([
-            "ps",
-            "--all",
-            "--format",
-            "{{index .Labels \"runner.token\"}}",
-        ])
-        .run()
-        .ok()
-        .out()
-        .trim()
-        .to_owned();
+    let label = |name: &str| {
+        let format = format!("{{{{index .Labels \"{name}\"}}}}");
+        let told = env
+            .program("podman")
+            .args(["ps", "--all", "--format", &format])
+            .run()
+            .ok();
+        told.out().trim().to_owned()
+    };
+    let token = label("runner.token");
+    let state = format!("--label=runner.state={}", label("runner.state"));
     env.runner(["discard", &id]).run().ok();
     let make = |name: &str, token: &str| {
         let token = format!("--label=runner.token={token}");
-        let labels = [token.as_str(), "--label=runner.source=box"];
+        let labels = [token.as_str(), "--label=runner.source=box", &state];
         let rest = [podman::IMAGE, "sleep", "1000"];
         let begin = ["run", "--detach", "--name", name];
         podman(&env, &[&begin[..], &labels[..], &rest[..]].concat());
