@@ -14,6 +14,7 @@ pub mod provider;
 pub mod registry;
 pub mod report;
 pub mod store;
+pub mod tape;
 pub mod terminal;
 pub mod transfer;
 pub mod transport;

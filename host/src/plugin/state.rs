@@ -15,7 +15,7 @@ use super::limiter::{LimitHit, Limiter};
 use super::load::LoadedComponent;
 use super::purpose::Purpose;
 use super::rights::Rights;
-use super::tap::{Tapped, tap_wasi};
+use super::tap::{Given, Tapped, tap_wasi};
 use super::{Capabilities, DirectoryAccess, Limits};
 use crate::provider::{CallContext, Stdio, Target};
 use crate::transport::SshSessions;
@@ -108,6 +108,8 @@ pub(crate) struct State {
     pub(crate) target: Option<Arc<dyn Target>>,
     /// Somebody looks on.
     pub(crate) tapped: Option<Arc<Tapped>>,
+    /// What the guest has in place of granted directories, for as long as it lives.
+    _copies: Vec<Given>,
 }
 
 impl State {
@@ -124,9 +126,10 @@ impl State {
         let limits = &bound.limits;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
+        let (wasi, copies) = wasi(&bound.grant, log, tapped.as_ref())?;
         Ok(Self {
             table,
-            wasi: wasi(&bound.grant, log, tapped.as_ref())?,
+            wasi,
             limiter: Limiter::new(limits.memory as usize, limits.tables as usize),
             bound: bound.clone(),
             context,
@@ -137,6 +140,7 @@ impl State {
             http,
             target: None,
             tapped,
+            _copies: copies,
         })
     }
 
@@ -160,7 +164,8 @@ fn wasi(
     grant: &Capabilities,
     log: &GuestLog,
     tapped: Option<&Arc<Tapped>>,
-) -> wasmtime::Result<WasiCtx> {
+) -> wasmtime::Result<(WasiCtx, Vec<Given>)> {
+    let mut copies = Vec::new();
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(log.clone())
         .stderr(log.clone())
@@ -173,18 +178,28 @@ fn wasi(
             DirectoryAccess::Read => FsPerms::ReadOnly,
             DirectoryAccess::Write => FsPerms::ReadWrite,
         };
-        wasi.preopened_dir(path, path.to_string_lossy(), perms)
-            .map_err(|e| {
-                e.context(format!(
-                    "cannot open the granted directory `{}`",
-                    path.display()
-                ))
-            })?;
+        let cannot = |e: wasmtime::Error| {
+            e.context(format!(
+                "cannot open the granted directory `{}`",
+                path.display()
+            ))
+        };
+        let given = match tapped {
+            Some(tapped) => tapped.directory(path).map_err(|e| cannot(e.into()))?,
+            None => Given::Real,
+        };
+        let opened = match &given {
+            Given::Real => path.as_path(),
+            Given::Copy(copy) => copy.path(),
+        };
+        wasi.preopened_dir(opened, path.to_string_lossy(), perms)
+            .map_err(cannot)?;
+        copies.push(given);
     }
     if let Some(tapped) = tapped {
         tap_wasi(&mut wasi, tapped);
     }
-    Ok(wasi.build())
+    Ok((wasi.build(), copies))
 }
 
 impl WasiView for State {

@@ -11,6 +11,7 @@
 //! nothing is converted, kept or counted.
 
 mod copier;
+mod files;
 mod wasi;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use super::state::State;
 use crate::provider::wire::{Wire, tagged};
 
 pub(crate) use copier::{Copier, Ran, play};
+pub(crate) use files::Given;
 pub(crate) use wasi::tap_wasi;
 
 /// Looks on while a plugin's guests call their imports. Called from any thread, in the middle of calls that may run side
@@ -41,8 +43,9 @@ pub trait Tap: Send + Sync {
     /// How the call ended, as the host sees it.
     fn end(&self, call: u64, outcome: &Value);
 
-    /// The streams of commands are wanted as well, at the price of copying them.
-    fn keeps_streams(&self) -> bool {
+    /// What passes on the streams of commands, and what is in granted directories, is wanted as well, at the price of
+    /// copying it.
+    fn keeps_content(&self) -> bool {
         false
     }
 }
@@ -236,10 +239,10 @@ impl State {
     }
 
     /// Whether the streams of commands are to be copied.
-    pub(crate) fn keeps_streams(&self) -> bool {
+    pub(crate) fn keeps_content(&self) -> bool {
         self.tapped
             .as_ref()
-            .is_some_and(|tapped| tapped.tap.keeps_streams())
+            .is_some_and(|tapped| tapped.tap.keeps_content())
     }
 }
 
@@ -272,7 +275,7 @@ macro_rules! through_connected {
             $crate::plugin::tap::Step::Answered(Err(error)) => Ok(Err(error)),
             $crate::plugin::tap::Step::Perform(None) => $perform.await,
             $crate::plugin::tap::Step::Perform(pending) => {
-                let (copier, $stdio) = match $state.keeps_streams() {
+                let (copier, $stdio) = match $state.keeps_content() {
                     true => $crate::plugin::tap::Copier::new($stdio)?,
                     false => ($crate::plugin::tap::Copier::default(), $stdio),
                 };

@@ -440,7 +440,7 @@ impl Tap for Look {
         self.note(format!("{call} {outcome}"));
     }
 
-    fn keeps_streams(&self) -> bool {
+    fn keeps_content(&self) -> bool {
         true
     }
 }
