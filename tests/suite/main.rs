@@ -5,6 +5,7 @@
 mod cli;
 mod command;
 mod config;
+mod conformance;
 mod contention;
 mod contract;
 mod crash;

@@ -9,6 +9,7 @@ use super::books::StateBooks;
 use super::consent::Refuse;
 use super::resolve::Bound;
 use super::secrets::UserSecrets;
+use super::trial_books::TrialBooks;
 use super::{App, unloadable};
 use crate::config::{SourceConfig, SourceKind};
 use crate::engine::{Catalogue, Definition, Draw, EngineError, FailureKind, Listing, Result};
@@ -39,19 +40,24 @@ impl AppCatalogue {
             limits: bound.limits.clone(),
             services: Services {
                 secrets: Arc::new(UserSecrets(app.clone())),
-                books: Arc::new(StateBooks(app.clone())),
+                books: match &app.0.tap {
+                    None => Arc::new(StateBooks(app.clone())),
+                    Some(_) => Arc::new(TrialBooks::new(app, app.0.kept.clone())),
+                },
                 log: Arc::new(NoSink),
                 ssh,
                 http,
                 path: app.environment().path.clone(),
                 work: Some(app.environment().state.join("work")),
-                tap: None,
+                tap: app.0.tap.clone(),
             },
         })
     }
 
     fn hook(&self, source: &SourceName, bound: &Bound) -> Result<Arc<dyn Hook>> {
-        let binding = self.binding(source, bound)?;
+        let mut binding = self.binding(source, bound)?;
+        // What is tapped is the provider.
+        binding.services.tap = None;
         self.0
             .plugins()
             .hook(&bound.component, binding)
@@ -59,7 +65,7 @@ impl AppCatalogue {
     }
 }
 
-fn bound(value: &serde_json::Value, source: &SourceName) -> Result<Bound> {
+pub(super) fn bound(value: &serde_json::Value, source: &SourceName) -> Result<Bound> {
     // A reference deserialises without a copy of the whole.
     serde::Deserialize::deserialize(value).map_err(|error: serde_json::Error| {
         EngineError::new(

@@ -15,6 +15,8 @@ mod plugins;
 mod resolve;
 mod secrets;
 mod spread;
+mod trial;
+mod trial_books;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -28,13 +30,14 @@ pub use environment::Environment;
 pub use plugins::{GrantListing, PluginListing};
 use runner_core::id::SourceName;
 pub use spread::Backends;
+pub use trial::{Played, Trial};
 
 use runner_core::id::Timestamp;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Changes, Config, ConfigError, SourceConfig, SourceKind};
 use crate::engine::{Engine, EngineError, FailureKind, Identity, Owner, Result};
-use crate::plugin::{Capabilities, HttpSettings, PluginDirs, PluginHost};
+use crate::plugin::{Capabilities, HttpSettings, PluginDirs, PluginHost, Tap};
 use crate::store::Store;
 use crate::transport::SshSessions;
 
@@ -54,6 +57,10 @@ struct Parts {
     memo: memo::Memo,
     /// What was granted for this call of the program only.
     once: Mutex<BTreeMap<(SourceName, String), Capabilities>>,
+    /// Looks on at everything that providers ask for: this is a trial.
+    tap: Option<Arc<dyn Tap>>,
+    /// Of a trial's single calls.
+    kept: trial_books::KeptHere,
 }
 
 impl App {
@@ -64,6 +71,14 @@ impl App {
 
     /// The same, living in the time that a clock tells.
     pub fn with_clock(environment: Environment, clock: Arc<dyn Clock>) -> Self {
+        Self::assembled(environment, clock, None)
+    }
+
+    fn assembled(
+        environment: Environment,
+        clock: Arc<dyn Clock>,
+        tap: Option<Arc<dyn Tap>>,
+    ) -> Self {
         if let Some(point) = &environment.fault {
             crate::engine::fault::arm(point);
         }
@@ -77,6 +92,8 @@ impl App {
             engine: OnceLock::new(),
             memo: memo::Memo::default(),
             once: Mutex::default(),
+            tap,
+            kept: trial_books::KeptHere::default(),
         }))
     }
 

@@ -80,6 +80,12 @@ impl Failure {
         self
     }
 
+    /// Adds a cause that is a text.
+    pub(super) fn caused_by(mut self, why: impl Into<String>) -> Self {
+        self.causes.push(why.into());
+        self
+    }
+
     /// Adds the cause and its causes.
     pub(super) fn because(mut self, error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);

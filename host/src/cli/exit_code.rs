@@ -3,7 +3,7 @@
 //! `run` and `exec` answer with the command's own code, so what goes wrong in `runner` itself must not look like
 //! one: it is 125 there, and `--status-fd` tells the two apart in any case. `test` has spread's codes, 0 to 2. Every
 //! other verb uses 0 to 3, as crcache did; the verbs of tickets have one more, because a ticket that waits has neither
-//! worked nor failed.
+//! worked nor failed, and so do those that show whether something holds.
 
 /// It worked.
 pub const OK: u8 = 0;
@@ -17,6 +17,8 @@ pub const UNSUCCESSFUL: u8 = 1;
 pub const FAILED: u8 = 3;
 /// The ticket still waits: nothing failed, and nothing is there yet.
 pub const WAITING: u8 = 4;
+/// What was to be shown does not hold: `plugin test` did not reach its level, or `plugin replay` found a difference.
+pub const NOT_HELD: u8 = 5;
 /// `run` and `exec`: `runner` itself failed, usage errors included.
 pub const RUNNER_FAILED: u8 = 125;
 /// `run` and `exec`: the command was found and cannot be executed (the instance's answer).
@@ -38,6 +40,7 @@ Every verb but `run`, `exec` and `test`:
   {BAD_OPTION:<5}  unknown option, or a value that is not accepted
   {FAILED:<5}  the operation failed; with `--json` the error object has the `kind` of failure
   {WAITING:<5}  the ticket still waits (`ticket check`, `ticket wait --timeout`, `ticket open --wait=…`)
+  {NOT_HELD:<5}  what was to be shown does not hold (`plugin test`, `plugin replay`)
 
 `test`, and the program called as `spread`:
   {OK:<5}  nothing failed and nothing was aborted

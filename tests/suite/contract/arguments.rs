@@ -3,6 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
+use runner::conformance::cases;
+
 use super::bench::Bench;
 use super::over_every_provider;
 
@@ -12,75 +14,14 @@ over_every_provider!(
     the_environment_and_directory_are_the_instances,
 );
 
-/// Prints each of its arguments followed by a zero byte.
-const SHOW: &str = "for word; do printf '%s\\0' \"$word\"; done";
-
 fn odd_arguments_arrive_unchanged(bench: &Bench) {
     let id = bench.acquire();
-    let mut words: Vec<OsString> = [
-        "",
-        " ",
-        "  two  blanks  ",
-        "\t",
-        "\n",
-        "line\nbreak\n",
-        "'",
-        "\"",
-        "'\"'\"'",
-        "\\",
-        "\\\\ \\n",
-        "a\\",
-        "$HOME",
-        "${HOME}",
-        "$(echo no)",
-        "`echo no`",
-        "*",
-        "?",
-        "[a-z]",
-        "~",
-        "!",
-        "!!",
-        "#",
-        "# no",
-        ";",
-        "; exit 9",
-        "&",
-        "&&",
-        "|",
-        ">",
-        "> /dev/null",
-        "<",
-        "(",
-        ")",
-        "{a,b}",
-        "-",
-        "--",
-        "-n",
-        "-c",
-        "--help",
-        "-s",
-        "=",
-        "A=b",
-        "%s",
-        "%",
-        "\u{e9}\u{4e16}\u{1f600}",
-        "\u{1b}[31m",
-        "\r\n",
-        "-d",
-        "-q",
-        "--json",
-        "\u{7f}",
-        "\u{1}",
-    ]
-    .map(OsString::from)
-    .into();
-    words.push(OsString::from_vec(vec![
-        0xff, 0xfe, b' ', 0x80, b'\n', 0xc3,
-    ]));
-    words.push(OsString::from_vec((1..=255).collect()));
-    words.push("x".repeat(100_000).into());
+    let words: Vec<OsString> = cases::arguments()
+        .into_iter()
+        .map(OsString::from_vec)
+        .collect();
     let outcome = bench
-        .command(&id, &["sh", "-c", SHOW, "sh"])
+        .command(&id, &["sh", "-c", cases::SHOW, "sh"])
         .args(&words)
         .run()
         .ok();

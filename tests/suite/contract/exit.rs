@@ -1,5 +1,7 @@
 //! The exit code is the command's, a signal is 128+N, and what went wrong with `runner` itself can be told apart.
 
+use runner::conformance::cases;
+
 use super::bench::Bench;
 use super::over_every_provider;
 
@@ -12,12 +14,10 @@ over_every_provider!(
 
 fn codes_are_the_commands(bench: &Bench) {
     let id = bench.acquire();
-    for code in [
-        0, 1, 2, 3, 42, 124, 125, 126, 127, 128, 129, 137, 143, 200, 254, 255,
-    ] {
+    for code in cases::CODES {
         bench
             .run(&id, &["sh", "-c", &format!("exit {code}")])
-            .code(code);
+            .code((*code).into());
     }
     bench.run(&id, &["true"]).code(0);
     bench.run(&id, &["false"]).code(1);
@@ -25,15 +25,14 @@ fn codes_are_the_commands(bench: &Bench) {
 
 fn signals_are_128_and_their_number(bench: &Bench) {
     let id = bench.acquire();
-    // Not 3: busybox's shell ignores it.
-    for signal in [1, 2, 9, 10, 13, 15] {
+    for signal in cases::SIGNALS {
         let outcome = bench.run(
             &id,
             &["sh", "-c", &format!("kill -{signal} $$; sleep 1000")],
         );
         assert_eq!(
             outcome.code,
-            Some(128 + signal),
+            Some(128 + i32::from(*signal)),
             "signal {signal}: {outcome}"
         );
     }

@@ -2,7 +2,7 @@
 //! `command` and the fake. A case that only one provider could pass does not belong here.
 
 mod arguments;
-mod bench;
+pub(crate) mod bench;
 mod bulk;
 mod copy;
 mod copy_trees;

@@ -16,6 +16,8 @@ pub(super) mod list;
 pub(super) mod log;
 pub(super) mod metrics;
 pub(super) mod plugin;
+pub(super) mod plugin_tape;
+pub(super) mod plugin_test;
 pub(super) mod release;
 pub(super) mod run;
 pub(super) mod serve;

@@ -5,6 +5,8 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::distribution;
+use super::plugin_tape::{self, Record, Replay};
+use super::plugin_test::{self, Test};
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::{exit_code, values};
@@ -45,6 +47,9 @@ Examples:
     Revoke(RevokeArgs),
     #[command(flatten)]
     Distribution(distribution::Distribution),
+    Test(Box<Test>),
+    Record(Record),
+    Replay(Replay),
 }
 
 /// Which source is meant: by its name, or as `--source`.
@@ -81,7 +86,12 @@ impl Plugin {
         match &mut self.verb {
             PluginVerb::Grant(args) => Some(&mut args.which.source),
             PluginVerb::Revoke(args) => Some(&mut args.which.source),
-            PluginVerb::List | PluginVerb::Inspect { .. } | PluginVerb::Distribution(_) => None,
+            PluginVerb::List
+            | PluginVerb::Inspect { .. }
+            | PluginVerb::Distribution(_)
+            | PluginVerb::Test(_)
+            | PluginVerb::Record(_)
+            | PluginVerb::Replay(_) => None,
         }
     }
 }
@@ -105,6 +115,9 @@ pub(crate) fn run(args: Plugin, context: &Context) -> Outcome {
         }
         PluginVerb::Revoke(args) => revoke(args, context),
         PluginVerb::Distribution(verb) => distribution::run(verb, context),
+        PluginVerb::Test(args) => plugin_test::run(&args, context),
+        PluginVerb::Record(args) => plugin_tape::record(&args, context),
+        PluginVerb::Replay(args) => plugin_tape::replay(&args, context),
     }
 }
 

@@ -1,0 +1,152 @@
+//! The books of a provider on trial. Whole lives are in its own state; single calls are about instances that no row stands
+//! for: their intent is the trial's own list (`conformance::Bench`), and what is kept for them is kept here.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use runner_core::id::Token;
+
+use super::App;
+use super::books::StateBooks;
+use crate::plugin::{Books, KeepError, NoBooks, Room, Standing, StateError};
+
+/// Secrets that were kept for instances of single calls.
+pub(super) type KeptHere = Arc<Mutex<HashMap<(Token, String), String>>>;
+
+/// The books of a trial over its own state.
+pub(super) struct TrialBooks {
+    state: StateBooks,
+    kept: KeptHere,
+}
+
+impl TrialBooks {
+    pub(super) fn new(app: &App, kept: KeptHere) -> Self {
+        Self {
+            state: StateBooks(app.clone()),
+            kept,
+        }
+    }
+
+    fn in_state(&self, source: &str, token: &Token) -> Result<bool, String> {
+        Ok(self.state.standing(source, token)? != Standing::Unknown)
+    }
+}
+
+impl Books for TrialBooks {
+    fn state_id(&self) -> Result<String, String> {
+        self.state.state_id()
+    }
+
+    fn standing(&self, source: &str, token: &Token) -> Result<Standing, String> {
+        match self.in_state(source, token)? {
+            true => self.state.standing(source, token),
+            false => Ok(Standing::Live),
+        }
+    }
+
+    fn kept(&self, token: &Token, name: &str) -> Result<Option<String>, String> {
+        let here = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        match here.get(&(token.clone(), name.to_owned())) {
+            Some(value) => Ok(Some(value.clone())),
+            None => self.state.kept(token, name),
+        }
+    }
+
+    fn keep(&self, token: &Token, name: &str, value: &str, room: Room) -> Result<(), KeepError> {
+        if self.state.keep(token, name, value, room).is_ok() {
+            return Ok(());
+        }
+        let mut here = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = here.iter().filter(|((other, _), _)| other == token);
+        let used = own.map(|(_, value)| value.len() as u64).sum::<u64>();
+        if used + value.len() as u64 > room.bytes {
+            return Err(StateError::Full("kept-secrets"));
+        }
+        here.insert((token.clone(), name.to_owned()), value.to_owned());
+        Ok(())
+    }
+
+    fn value(&self, source: &str, plugin: &str, key: &str) -> Result<Option<Vec<u8>>, String> {
+        self.state.value(source, plugin, key)
+    }
+
+    fn set_value(
+        &self,
+        source: &str,
+        plugin: &str,
+        key: &str,
+        value: Option<&[u8]>,
+        room: Room,
+    ) -> Result<(), StateError> {
+        self.state.set_value(source, plugin, key, value, room)
+    }
+
+    fn swap_value(
+        &self,
+        source: &str,
+        plugin: &str,
+        key: &str,
+        expected: Option<&[u8]>,
+        value: Option<&[u8]>,
+        room: Room,
+    ) -> Result<bool, StateError> {
+        self.state
+            .swap_value(source, plugin, key, expected, value, room)
+    }
+
+    fn keys(&self, source: &str, plugin: &str, prefix: &str) -> Result<Vec<String>, String> {
+        self.state.keys(source, plugin, prefix)
+    }
+}
+
+/// The books of a play: everything else is answered from the cassette.
+pub(super) struct PlayedBooks(pub(super) String);
+
+impl Books for PlayedBooks {
+    fn state_id(&self) -> Result<String, String> {
+        Ok(self.0.clone())
+    }
+
+    fn standing(&self, source: &str, token: &Token) -> Result<Standing, String> {
+        NoBooks.standing(source, token)
+    }
+
+    fn kept(&self, token: &Token, name: &str) -> Result<Option<String>, String> {
+        NoBooks.kept(token, name)
+    }
+
+    fn keep(&self, token: &Token, name: &str, value: &str, room: Room) -> Result<(), KeepError> {
+        NoBooks.keep(token, name, value, room)
+    }
+
+    fn value(&self, source: &str, plugin: &str, key: &str) -> Result<Option<Vec<u8>>, String> {
+        NoBooks.value(source, plugin, key)
+    }
+
+    fn set_value(
+        &self,
+        source: &str,
+        plugin: &str,
+        key: &str,
+        value: Option<&[u8]>,
+        room: Room,
+    ) -> Result<(), StateError> {
+        NoBooks.set_value(source, plugin, key, value, room)
+    }
+
+    fn swap_value(
+        &self,
+        source: &str,
+        plugin: &str,
+        key: &str,
+        expected: Option<&[u8]>,
+        value: Option<&[u8]>,
+        room: Room,
+    ) -> Result<bool, StateError> {
+        NoBooks.swap_value(source, plugin, key, expected, value, room)
+    }
+
+    fn keys(&self, source: &str, plugin: &str, prefix: &str) -> Result<Vec<String>, String> {
+        NoBooks.keys(source, plugin, prefix)
+    }
+}
