@@ -32,14 +32,24 @@ impl Fake {
         for part in ["live", "homes"] {
             std::fs::create_dir_all(directory.join(part)).expect("the backend's directory");
         }
+        let fake = Self { directory };
+        fake.write(env, name, kind, more);
+        fake
+    }
+
+    /// Configures it anew, without the grant, with these lines more.
+    pub fn configure(&self, env: &TestEnv, name: &str, more: &str) {
+        self.write(env, name, &guests::fake().display().to_string(), more);
+    }
+
+    fn write(&self, env: &TestEnv, name: &str, kind: &str, more: &str) {
         env.source(
             name,
             &format!(
                 "type = \"{kind}\"\nbackend = \"{}\"\n{more}",
-                directory.display()
+                self.directory.display()
             ),
         );
-        Self { directory }
     }
 
     /// Tokens of what exists.

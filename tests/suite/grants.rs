@@ -261,3 +261,32 @@ fn on_a_terminal_one_screen_asks_and_remembers() {
     env.acquire("box");
     assert_eq!(fake.live().len(), 3);
 }
+
+#[test]
+fn an_audit_shows_what_was_used_beside_what_was_granted() {
+    let env = TestEnv::new();
+    let _fake = Fake::source(&env, "box", "");
+    let audit = || {
+        let said = env.runner(["plugin", "audit", "box", "--json"]).run().ok();
+        said.json()["audits"][0].clone()
+    };
+    let id = env.acquire("box");
+    // It was granted a shell, and making an instance took none.
+    let before = audit();
+    assert_eq!(before["used"], serde_json::json!([]));
+    assert!(
+        before["unused"]["programs"]["named"]["sh"].is_string(),
+        "{before}"
+    );
+    for _ in 0..2 {
+        env.runner(["run", &id, "--", "true"]).run().ok();
+    }
+    let after = audit();
+    assert_eq!(after["used"][0]["right"], "program");
+    assert_eq!(after["used"][0]["what"], "sh");
+    assert_eq!(after["used"][0]["uses"], 2);
+    assert_eq!(after["unused"]["programs"]["named"], serde_json::json!({}));
+    assert_eq!(after["requests"]["programs"], serde_json::json!(["sh"]));
+    let text = env.runner(["plugin", "audit", "box"]).run().ok();
+    assert!(text.out().contains("as tight as what it used"), "{text}");
+}

@@ -41,7 +41,6 @@ impl Books for StateBooks {
     fn standing(&self, source: &str, token: &Token) -> Result<Standing, String> {
         self.read(|tx| {
             let row = tx.token_of(token)?;
-            let row = row.filter(|row| row.source.as_str() == source);
             Ok(match row.map(|row| row.state) {
                 Some(State::Allocating) => Standing::Intended,
                 Some(State::Provisioning | State::Ready | State::Leased | State::Releasing) => {

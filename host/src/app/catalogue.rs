@@ -8,14 +8,15 @@ use runner_core::policy::{Limit, Millis, Policy, Tag};
 use super::books::StateBooks;
 use super::consent::Refuse;
 use super::resolve::Bound;
-use super::secrets::UserSecrets;
+use super::secrets::{InstanceSecrets, UserSecrets};
 use super::trial_books::TrialBooks;
 use super::{App, unloadable};
 use crate::config::{SourceConfig, SourceKind};
 use crate::engine::{Catalogue, Definition, Draw, EngineError, FailureKind, Listing, Result};
 use crate::plugin::{Binding, HttpSettings, Maximum, NoSink, Services};
 use crate::provider::{Hook, HookPoint, Listed, Provider, SshAccess};
-use crate::transport::SshInstance;
+use crate::store::UseRow;
+use crate::transport::{Login, Patience, SshInstance, SshSessions};
 
 /// The catalogue over the real configuration and the real plugins.
 pub(super) struct AppCatalogue(pub(super) App);
@@ -40,6 +41,7 @@ impl AppCatalogue {
             limits: bound.limits.clone(),
             services: Services {
                 secrets: Arc::new(UserSecrets(app.clone())),
+                uses: Arc::clone(&app.0.uses),
                 books: match &app.0.tap {
                     None => Arc::new(StateBooks(app.clone())),
                     Some(_) => Arc::new(TrialBooks::new(app, app.0.kept.clone())),
@@ -108,20 +110,32 @@ impl Catalogue for AppCatalogue {
     fn ssh(
         &self,
         definition: &Definition,
-        _token: &Token,
+        token: &Token,
         access: &SshAccess,
     ) -> Result<Arc<dyn Provider>> {
+        let bound = bound(&definition.plugin, &definition.source)?;
+        let patience = Patience {
+            ready: bound.limits.ready,
+            reboot: bound.limits.reboot,
+        };
+        let mut sessions = Arc::clone(self.0.ssh()?);
         if !access.is_plain() {
-            return Err(EngineError::new(
-                FailureKind::Invalid,
-                "this `runner` cannot log in with keys, passwords or host keys of the plugin's yet",
-            ));
+            let secrets = InstanceSecrets {
+                app: self.0.clone(),
+                grant: bound.grant,
+                token: token.clone(),
+            };
+            sessions = Arc::new(SshSessions::clone(&sessions).with_login(Login {
+                identity: token.to_string(),
+                access: access.clone(),
+                secrets: Arc::new(move |name| secrets.get(name)),
+            }));
         }
-        let sessions = Arc::clone(self.0.ssh()?);
         Ok(Arc::new(SshInstance::new(
             sessions,
-            access.target(),
+            access.clone(),
             definition.source.to_string(),
+            patience,
         )))
     }
 
@@ -139,6 +153,23 @@ impl Catalogue for AppCatalogue {
     fn routers(&self, asked: &SourceName) -> Result<Vec<Arc<dyn Hook>>> {
         self.0
             .routers(asked, |source, bound| self.hook(source, bound))
+    }
+
+    fn take_uses(&self) -> Vec<UseRow> {
+        let now = self.0.now();
+        let uses = self.0.0.uses.take().into_iter();
+        uses.map(|(used, count)| UseRow {
+            source: used.source,
+            digest: used.digest,
+            plugin: used.plugin,
+            version: used.version,
+            kind: used.right.word().to_owned(),
+            what: used.what,
+            uses: count,
+            first_at: now,
+            last_at: now,
+        })
+        .collect()
     }
 
     fn still_granted(&self, definition: &Definition) -> Result<()> {

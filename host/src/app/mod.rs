@@ -3,6 +3,7 @@
 //!
 //! Everything is opened on first use: `status` never touches a component, `run` never reads the configuration.
 
+mod audit;
 mod books;
 mod catalogue;
 mod consent;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 pub use crate::config::SourceArgument as SourceArg;
+pub use audit::{Audit, Used};
 pub use consent::{Answer, Consent, GrantAsk, Previous, Refuse};
 pub use distribution::{
     Change, FetchOptions, Found, Installed, Outdated, PublishRequest, Published, Update,
@@ -37,7 +39,7 @@ use runner_core::id::Timestamp;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Changes, Config, ConfigError, SourceConfig, SourceKind};
 use crate::engine::{Engine, EngineError, FailureKind, Identity, Owner, Result};
-use crate::plugin::{Capabilities, HttpSettings, PluginDirs, PluginHost, Tap};
+use crate::plugin::{Capabilities, HttpSettings, PluginDirs, PluginHost, Tap, Uses};
 use crate::store::Store;
 use crate::transport::SshSessions;
 
@@ -53,6 +55,8 @@ struct Parts {
     plugins: OnceLock<PluginHost>,
     ssh: OnceLock<Arc<SshSessions>>,
     engine: OnceLock<Engine>,
+    /// Uses of rights that are not in the books yet.
+    uses: Arc<Uses>,
     /// What follows from the configuration, for a process that lives on.
     memo: memo::Memo,
     /// What was granted for this call of the program only.
@@ -90,6 +94,7 @@ impl App {
             plugins: OnceLock::new(),
             ssh: OnceLock::new(),
             engine: OnceLock::new(),
+            uses: Arc::default(),
             memo: memo::Memo::default(),
             once: Mutex::default(),
             tap,

@@ -1,14 +1,45 @@
 //! Where the values of granted secrets come from: `RUNNER_SECRET_NAME`, or the file `secrets/NAME` of the user's own
-//! configuration directory. A project's directory is never looked at.
+//! configuration directory. A project's directory is never looked at. And what the host itself uses of them.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
+use runner_core::id::Token;
+
 use super::App;
-use crate::plugin::Secrets;
+use super::books::StateBooks;
+use crate::plugin::{Books as _, Capabilities, Secrets};
 
 /// The user's secrets.
 pub(super) struct UserSecrets(pub(super) App);
+
+/// The secrets that the host may use for one instance: those that were kept for it, and those that its plugin was granted.
+pub(super) struct InstanceSecrets {
+    pub(super) app: App,
+    pub(super) grant: Capabilities,
+    pub(super) token: Token,
+}
+
+impl InstanceSecrets {
+    /// The value, or why there is none.
+    pub(super) fn get(&self, name: &str) -> Result<String, String> {
+        if let Some(value) = StateBooks(self.app.clone()).kept(&self.token, name)? {
+            return Ok(value);
+        }
+        if !self.grant.allows_secret(name) {
+            return Err(format!(
+                "the secret `{name}` is neither kept for the instance nor granted to its plugin"
+            ));
+        }
+        let secrets = UserSecrets(self.app.clone());
+        secrets.get(name)?.ok_or_else(|| {
+            format!(
+                "the secret `{name}` is not set: {}",
+                secrets.how_to_set(name)
+            )
+        })
+    }
+}
 
 impl Secrets for UserSecrets {
     fn get(&self, name: &str) -> Result<Option<String>, String> {

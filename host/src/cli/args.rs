@@ -8,8 +8,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
-    acquire, completions, config, cp, debug, discard, events, exec, help, import, lease, list, log,
-    metrics, plugin, release, run, serve, shelf, source, status, test, ticket, top, why,
+    acquire, completions, config, cp, debug, discard, events, exec, forward, help, import, lease,
+    list, log, metrics, plugin, reboot, release, run, serve, shelf, source, status, test, ticket,
+    top, why,
 };
 use super::values;
 use crate::config::SourceArgument;
@@ -91,6 +92,8 @@ pub(super) enum Verb {
     Release(release::Release),
     Exec(exec::Exec),
     Discard(discard::Discard),
+    Forward(forward::Forward),
+    Reboot(reboot::Reboot),
     Ticket(ticket::Ticket),
     Lease(lease::Lease),
     Shelf(shelf::Shelf),
@@ -127,6 +130,8 @@ impl Verb {
             | Self::Cp(_)
             | Self::Release(_)
             | Self::Discard(_)
+            | Self::Forward(_)
+            | Self::Reboot(_)
             | Self::Lease(_)
             | Self::Status(_)
             | Self::Top(_)
@@ -153,6 +158,8 @@ impl Verb {
             Self::Release(_) => "release",
             Self::Exec(_) => "exec",
             Self::Discard(_) => "discard",
+            Self::Forward(_) => "forward",
+            Self::Reboot(_) => "reboot",
             Self::Ticket(_) => "ticket",
             Self::Lease(_) => "lease",
             Self::Shelf(_) => "shelf",

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use super::args::{Cli, Verb};
 use super::commands::{
-    acquire, completions, config, cp, debug, discard, events, exec, help, import, lease, list, log,
-    metrics, plugin, release, run, serve, shelf, source, status, test, ticket, top, why,
+    acquire, completions, config, cp, debug, discard, events, exec, forward, help, import, lease,
+    list, log, metrics, plugin, reboot, release, run, serve, shelf, source, status, test, ticket,
+    top, why,
 };
 use super::console::Console;
 use super::context::Context;
@@ -103,6 +104,8 @@ fn ordinary(verb: Verb, context: &Context) -> Outcome {
         Verb::Cp(args) => cp::run(args, context),
         Verb::Release(args) => release::run(&args, context),
         Verb::Discard(args) => discard::run(&args, context),
+        Verb::Forward(args) => forward::run(&args, context),
+        Verb::Reboot(args) => reboot::run(&args, context),
         Verb::Ticket(args) => ticket::run(args, context),
         Verb::Lease(args) => lease::run(&args, context),
         Verb::Shelf(args) => shelf::run(args, context),

@@ -7,6 +7,7 @@ use runner_core::policy::{Millis, Policy, Tag};
 
 use super::{Definition, Result};
 use crate::provider::{Hook, HookPoint, Provider, SshAccess};
+use crate::store::UseRow;
 
 /// A source or pool as it is configured now.
 #[derive(Clone, Debug)]
@@ -41,6 +42,11 @@ pub trait Catalogue: Send + Sync {
     /// The hook plugins that route what is asked of this source or pool, in order, as they are configured now. Loads
     /// nothing when there are none. One that cannot be used is there all the same, and answers why.
     fn routers(&self, asked: &SourceName) -> Result<Vec<Arc<dyn Hook>>>;
+
+    /// Uses of rights since the last time: they go into the books with whatever is written next.
+    fn take_uses(&self) -> Vec<UseRow> {
+        Vec::new()
+    }
 
     /// Fails when the user took back what the definition's plugins were granted. Not asked before a discard.
     fn still_granted(&self, definition: &Definition) -> Result<()>;

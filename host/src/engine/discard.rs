@@ -170,10 +170,11 @@ impl Engine {
             name: row.name.clone(),
             workdir: row.workdir.clone(),
         };
-        confirm(&*provider, doomed).await.map_err(|error| {
+        confirm(&*provider, doomed.clone()).await.map_err(|error| {
             EngineError::provider(format!("cannot destroy `{}`", row.name), error)
         })?;
         fault::point("discard:destroyed");
+        self.leave(row, &definition, &doomed).await;
         if let Some(path) = &row.workdir {
             workdir::remove(path).map_err(|error| {
                 EngineError::new(FailureKind::Io, format!("cannot remove the directory of `{}`", row.name))

@@ -5,6 +5,7 @@
 //! while a provider is called. Restart is not special: what a dead process left behind is picked up by
 //! [`Engine::repair`], which every verb that changes things runs first.
 
+mod access;
 mod acquire;
 mod attributes;
 mod catalogue;
@@ -231,9 +232,13 @@ impl Engine {
             Ok(()) => ("ok", None),
             Err(reason) => ("failed", Some(reason.as_str())),
         };
+        let uses = self.catalogue().take_uses();
         let noted = self
             .store()
             .write::<_, StoreError>(crate::store::Durability::Process, |tx| {
+                for used in &uses {
+                    tx.add_use(used)?;
+                }
                 tx.end_operation(id, word, detail, self.now())
             });
         if let Err(error) = noted {

@@ -10,7 +10,7 @@ use runner_core::instance::{Event, State};
 use super::{Definition, Engine, EngineError, FailureKind, Result, fault};
 use runner_core::policy::Millis;
 
-use crate::provider::{Allocated, HookPoint, Provider, Request};
+use crate::provider::{Access, Allocated, HookPoint, Provider, Request};
 use crate::store::{Durability, InstanceRow, OperationId, StoreError, TicketState, Tx};
 
 impl Engine {
@@ -104,12 +104,15 @@ impl Engine {
         })?;
         fault::point("provision:allocated");
         let wants_facts = self.wants_facts(row)?;
-        let nothing_to_run = !self.has(HookPoint::Provision, definition) && !wants_facts;
+        let nothing_to_run = !self.has(HookPoint::Provision, definition)
+            && !wants_facts
+            && matches!(allocated.access, Access::Plugin);
         self.record(row, definition, allocated, nothing_to_run)?;
         fault::point("provision:recorded");
         if nothing_to_run {
             return Ok(());
         }
+        self.await_ready(row, definition).await?;
         self.tell(HookPoint::Provision, definition, row).await?;
         fault::point("provision:hooks-passed");
         if wants_facts {

@@ -65,7 +65,19 @@ impl Engine {
         };
         self.end(operation, &outcome);
         self.wake_runners(&row.name);
-        status.map_err(|error| self.lost(&row, error))
+        match status {
+            Ok(status) => Ok(status),
+            Err(error) => {
+                let rebooted = self.was_rebooted(&row, &definition, &error).await;
+                let lost = self.lost(&row, error);
+                Err(match rebooted {
+                    true => {
+                        lost.hint("it was rebooted meanwhile: what ran there does not run any more")
+                    }
+                    false => lost,
+                })
+            }
+        }
     }
 
     /// An instance that commands may be run on: leased and the lease confirmed, or the script's own.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use runner_core::id::SourceName;
 
-use super::{Books, Capabilities, HttpSettings, Limits, NoBooks, Tap};
+use super::{Books, Capabilities, HttpSettings, Limits, NoBooks, Tap, Uses};
 use crate::provider::CallContext;
 use crate::transport::SshSessions;
 
@@ -32,6 +32,8 @@ pub struct Binding {
 pub struct Services {
     /// Values of granted secrets.
     pub secrets: Arc<dyn Secrets>,
+    /// Where uses of rights are counted.
+    pub uses: Arc<Uses>,
     /// What is recorded and kept.
     pub books: Arc<dyn Books>,
     /// Where messages go, beside `tracing`.
@@ -53,6 +55,7 @@ impl Default for Services {
     fn default() -> Self {
         Self {
             secrets: Arc::new(NoSecrets),
+            uses: Arc::default(),
             books: Arc::new(NoBooks),
             log: Arc::new(NoSink),
             ssh: None,

@@ -12,6 +12,8 @@ pub enum Standing {
     Intended,
     /// An instance.
     Live,
+    /// Whatever is asked: there are no books.
+    Any,
     /// An instance that is to be destroyed, or a stranger at the backend that is written down as one.
     Doomed,
 }
@@ -88,7 +90,7 @@ impl Books for NoBooks {
     }
 
     fn standing(&self, _source: &str, _token: &Token) -> Result<Standing, String> {
-        Ok(Standing::Live)
+        Ok(Standing::Any)
     }
 
     fn kept(&self, _token: &Token, _name: &str) -> Result<Option<String>, String> {

@@ -47,6 +47,10 @@ pub struct Programs {
     /// "not granted".
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub absent: BTreeSet<String>,
+    /// What the plugin says of those that are granted: that they only look when they are started so (`podman ps`). Not a right:
+    /// it says what may be started in calls that are about no instance.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub reads: BTreeSet<String>,
 }
 
 /// How a directory may be used.
@@ -122,6 +126,7 @@ impl Capabilities {
         sum.programs.any |= other.programs.any;
         sum.programs.named.extend(other.programs.named.clone());
         sum.programs.absent.extend(other.programs.absent.clone());
+        sum.programs.reads.extend(other.programs.reads.clone());
         let Programs { named, absent, .. } = &mut sum.programs;
         absent.retain(|name| !named.contains_key(name));
         sum.http.extend(other.http.iter().cloned());
@@ -203,7 +208,23 @@ impl Capabilities {
     }
 }
 
+impl std::fmt::Display for HttpRight {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}:{}", self.method, self.host, self.port)
+    }
+}
+
 impl Programs {
+    /// The plugin declares that this command only looks: its program and its first words are named.
+    pub fn only_looks(&self, argv: &[Vec<u8>]) -> bool {
+        self.reads.iter().any(|declared| {
+            let mut words = argv.iter();
+            declared
+                .split_ascii_whitespace()
+                .all(|word| words.next().is_some_and(|given| given == word.as_bytes()))
+        })
+    }
+
     fn missing_from(&self, granted: &Self) -> Self {
         if granted.any {
             return Self::default();
@@ -218,11 +239,23 @@ impl Programs {
                 .map(|(name, path)| (name.clone(), path.clone()))
                 .collect(),
             absent: BTreeSet::new(),
+            reads: BTreeSet::new(),
         }
     }
 }
 
 impl HttpRight {
+    /// Reads `METHOD host:port`, as it is written.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (method, place) = text.split_once(' ')?;
+        let (host, port) = place.rsplit_once(':')?;
+        Some(Self {
+            host: host.to_owned(),
+            port: port.parse().ok()?,
+            method: method.to_owned(),
+        })
+    }
+
     fn covers(&self, other: &Self) -> bool {
         self.port == other.port
             && (self.method == "*" || self.method == other.method)

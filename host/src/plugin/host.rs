@@ -129,6 +129,8 @@ impl PluginHost {
                 state_id,
                 config,
             },
+            contract: reference.contract,
+            digest: reference.digest.clone(),
             grant: binding.grant,
             limits: binding.limits,
             services: binding.services,

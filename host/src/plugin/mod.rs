@@ -25,6 +25,7 @@ mod exports;
 mod failure;
 #[cfg(test)]
 mod fixtures;
+mod guard;
 mod guest_log;
 mod hook;
 mod host;
@@ -52,6 +53,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod text;
+mod uses;
 
 pub use binding::{Binding, LogLevel, LogSink, NoSecrets, NoSink, Secrets, Services};
 pub use books::{Books, KeepError, NoBooks, Room, Standing, StateError};
@@ -70,3 +72,4 @@ pub use schema::ConfigProblem;
 pub use secret_use::{Place, SecretUse};
 pub use tap::{Ask, Tap, Verdict};
 pub use text::{printable, printable_cut};
+pub use uses::{Right, Use, Uses};

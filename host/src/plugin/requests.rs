@@ -30,6 +30,9 @@ const MOST: usize = 4096;
 pub struct Requests {
     /// Names to find in `PATH`, or absolute paths; `*`: every program.
     pub programs: Vec<String>,
+    /// Of these programs, with their first words: what only looks, such as `podman ps`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub read_only: Vec<String>,
     pub http: Vec<HttpRequest>,
     pub directories: Vec<DirectoryRequest>,
     /// To read.
@@ -96,6 +99,7 @@ impl Requests {
             .flat_map(|request| request.hosts.iter().chain([&request.name]));
         self.programs
             .iter()
+            .chain(&self.read_only)
             .chain(self.directories.iter().map(|request| &request.path))
             .chain(&self.secrets)
             .chain(&self.ssh)
@@ -120,8 +124,14 @@ impl Manifest {
             problems: Vec::new(),
         };
         let requests = &self.requests;
+        let mut programs = resolver.programs(&requests.programs);
+        let reads = resolver.fill_all(&requests.read_only).into_iter();
+        programs.reads = reads
+            .map(|filled| filled.text)
+            .filter(|text| !text.trim().is_empty())
+            .collect();
         let rights = Capabilities {
-            programs: resolver.programs(&requests.programs),
+            programs,
             http: resolver.http(&requests.http),
             directories: resolver.directories(&requests.directories),
             secrets: resolver.secrets(&requests.secrets),

@@ -9,6 +9,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use super::binding::Services;
 use super::bindings::{types, v0_1};
 use super::engine::{GuestEngine, Running};
+use super::guard::Guard;
 use super::guest_log::GuestLog;
 use super::imports::http::{Client, Clients, Outbound, WasiHttp};
 use super::limiter::{LimitHit, Limiter};
@@ -16,7 +17,7 @@ use super::load::LoadedComponent;
 use super::purpose::Purpose;
 use super::rights::Rights;
 use super::tap::{Given, Tapped, tap_wasi};
-use super::{Capabilities, DirectoryAccess, Limits};
+use super::{Capabilities, Contract, DirectoryAccess, Limits};
 use crate::provider::{CallContext, Stdio, Target};
 use crate::transport::SshSessions;
 
@@ -33,6 +34,9 @@ pub(crate) struct Bound {
     pub(crate) context: types::Context,
     /// The same for components of version 0.1.
     pub(crate) context_0_1: v0_1::types::Context,
+    pub(crate) contract: Contract,
+    /// Of the component.
+    pub(crate) digest: String,
     pub(crate) grant: Capabilities,
     pub(crate) limits: Limits,
     pub(crate) services: Services,
@@ -99,6 +103,8 @@ pub(crate) struct State {
     pub(crate) bound: Arc<Bound>,
     pub(crate) context: Arc<CallContext>,
     pub(crate) purpose: Purpose,
+    /// Asked before anything leaves the host.
+    pub(crate) guard: Arc<Guard>,
     pub(crate) running: Running,
     pub(crate) used: Used,
     /// The way out for HTTP requests, and what they have used.
@@ -122,7 +128,8 @@ impl State {
         deadline: Option<Instant>,
         tapped: Option<Arc<Tapped>>,
     ) -> wasmtime::Result<Self> {
-        let http = Outbound::new(bound.clone(), deadline, tapped.clone());
+        let guard = Guard::new(bound, &purpose, context.call);
+        let http = Outbound::new(bound.clone(), guard.clone(), deadline, tapped.clone());
         let limits = &bound.limits;
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
@@ -132,6 +139,7 @@ impl State {
             wasi,
             limiter: Limiter::new(limits.memory as usize, limits.tables as usize),
             bound: bound.clone(),
+            guard,
             context,
             purpose,
             running,

@@ -14,8 +14,9 @@ use async_trait::async_trait;
 pub use error::{CallContext, ErrorKind, ProviderError};
 pub use hook::{Hook, HookPoint, Occasion, RouteCandidate, RouteRequest, RouteVerdict, Target};
 pub use types::{
-    Access, Allocated, Arrived, Command, Direction, Doomed, ExitStatus, Facts, HostKeys, Instance,
-    Listed, Optional, Output, Request, SshAccess, SshKey, SshTarget, Stdio,
+    Access, Allocated, Arrived, Command, Direction, Doomed, ExitStatus, Facts, Forward, Forwarded,
+    HostKeys, Instance, Listed, Optional, Output, Ready, Request, SshAccess, SshKey, SshTarget,
+    Stdio,
 };
 
 /// The answer of every provider call.
@@ -58,6 +59,41 @@ pub trait Provider: Send + Sync {
     /// Forgets the connection to it, if there is one that outlives commands: the next command opens another.
     async fn disconnect(&self, _instance: &Instance) -> Result<()> {
         Ok(())
+    }
+
+    /// Waits until a new instance takes commands, where the host reaches it itself. Answers what was learned on the way.
+    async fn ready(&self, _instance: &Instance) -> Result<Ready> {
+        Ok(Ready::default())
+    }
+
+    /// What is different after each start of the instance's system; none: it does not say.
+    async fn boot(&self, _instance: &Instance) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// Waits until the instance takes commands after another start than this one; answers the new one.
+    async fn restarted(&self, _instance: &Instance, _before: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// Forwards ports to the instance, until the future is dropped.
+    async fn forward(
+        &self,
+        instance: &Instance,
+        _forwards: &[Forward],
+        _told: &(dyn for<'news> Fn(Forwarded<'news>) + Send + Sync),
+    ) -> Result<()> {
+        Err(ProviderError {
+            kind: ErrorKind::Unsupported,
+            message: "ports can only be forwarded to instances that are reached by ssh".to_owned(),
+            remedy: None,
+            context: CallContext {
+                call: "forward",
+                instance: Some(instance.name.to_string()),
+                ..CallContext::default()
+            },
+            guest_log: Vec::new(),
+        })
     }
 
     /// Makes it fit for the next holder, between two. Only where `optional().reuse` says so; any error means that

@@ -1,5 +1,6 @@
 //! Requests and answers of the port. The shapes follow `wit/types.wit`.
 
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -126,6 +127,37 @@ pub struct Allocated {
     pub handle: String,
     pub access: Access,
     pub attributes: Vec<(String, String)>,
+}
+
+/// A port here that leads to one that an instance can reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// Where to listen; port 0: any.
+    pub listen: SocketAddr,
+    /// As the instance calls it.
+    pub host: String,
+    pub port: u16,
+}
+
+/// News of a port that is forwarded.
+#[derive(Clone, Copy, Debug)]
+pub enum Forwarded<'a> {
+    /// It is listened on, here.
+    Listening {
+        at: SocketAddr,
+        forward: &'a Forward,
+    },
+    /// The instance could not, or would not, connect.
+    Refused(&'a str),
+}
+
+/// What is known of an instance when it takes commands.
+#[derive(Clone, Debug, Default)]
+pub struct Ready {
+    /// How it is reached from now on, where that is more than what `allocate` answered.
+    pub access: Option<Access>,
+    /// The start of its system.
+    pub boot: Option<String>,
 }
 
 /// An instance that exists.

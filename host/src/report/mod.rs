@@ -3,6 +3,7 @@
 //! Everything here is a function from values to text; the commands (`cli`) decide where it goes. Text that may come
 //! from a plugin or an instance passes through `escape` on its way, always.
 
+pub mod audit;
 pub mod conformance;
 pub mod distribution;
 pub mod escape;

@@ -136,6 +136,26 @@ impl Tx<'_> {
         Ok(admitted)
     }
 
+    /// The start of an instance's system, as it was last seen.
+    pub fn boot(&self, token: &Token) -> Result<Option<String>> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT boot FROM instance_boots WHERE token = ?1")?
+            .query_row([token.as_str()], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// Notes it, for an instance that is there.
+    pub fn put_boot(&self, token: &Token, boot: &str) -> Result<()> {
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO instance_boots SELECT ?1, ?2 WHERE EXISTS \
+                 (SELECT 1 FROM instances WHERE token = ?1 AND state <> 'discarded')",
+            )?
+            .execute((token.as_str(), boot))?;
+        Ok(())
+    }
+
     /// Whether a stranger with this token is in quarantine.
     pub fn is_orphan(&self, source: &str, token: &Token) -> Result<bool> {
         Ok(self

@@ -24,6 +24,7 @@ mod prune;
 mod shelves;
 mod snapshot;
 mod tickets;
+mod uses;
 mod workers;
 mod world;
 
@@ -45,6 +46,7 @@ pub use operations::{Operation, OperationFilter, OperationId, OperationRow};
 pub use orphans::OrphanRow;
 pub use shelves::ShelfRow;
 pub use tickets::{NewTicket, TicketRow, TicketSource, TicketState};
+pub use uses::UseRow;
 pub use workers::{Worker, WorkerId, Workers};
 pub use world::{Class, Loaded, PoolQuery, SourceQuery, WorldQuery};
 

@@ -297,3 +297,78 @@ fn operations_without_an_end_are_running() {
     );
     assert_eq!(row.state, State::Allocating);
 }
+
+#[test]
+fn what_is_kept_for_an_instance_goes_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let mut row = intent(&store, "web", "web", 1);
+    let bounds = Bounds {
+        entries: 2,
+        bytes: 10,
+    };
+    let keep = |token: &Token, name: &str, value: &str| {
+        store.write::<_, StoreError>(Durability::Full, |tx| {
+            tx.keep_secret(token, name, value, bounds)
+        })
+    };
+    let kept = |token: &Token, name: &str| {
+        store
+            .read::<_, StoreError>(|tx| tx.kept_secret(token, name))
+            .unwrap()
+    };
+    let token = row.token.clone();
+    assert_eq!(keep(&token, "a", "12345").unwrap(), Kept::Yes);
+    assert_eq!(keep(&token, "a", "1234567890").unwrap(), Kept::Yes);
+    assert_eq!(keep(&token, "b", "1").unwrap(), Kept::TooLarge);
+    assert_eq!(keep(&token, "a", "1").unwrap(), Kept::Yes);
+    assert_eq!(keep(&token, "b", "2").unwrap(), Kept::Yes);
+    assert_eq!(keep(&token, "c", "3").unwrap(), Kept::TooMany);
+    assert_eq!(kept(&token, "b").as_deref(), Some("2"));
+    let other = Token::from_bytes([9; 16]);
+    // Nothing is kept for what nobody knows.
+    keep(&other, "a", "1").unwrap();
+    assert_eq!(kept(&other, "a"), None);
+    for event in [Event::Failed, Event::Doomed, Event::Confirmed] {
+        assert!(kept(&token, "a").is_some());
+        step(&store, &mut row, event).unwrap();
+    }
+    assert_eq!(kept(&token, "a"), None);
+}
+
+#[test]
+fn what_a_source_remembers_is_bounded_and_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let bounds = Bounds {
+        entries: 2,
+        bytes: 8,
+    };
+    let put = |plugin: &str, key: &str, value: &[u8]| {
+        store
+            .write::<_, StoreError>(Durability::Full, |tx| {
+                tx.put_plugin_value("web", plugin, key, value, bounds)
+            })
+            .unwrap()
+    };
+    assert_eq!(put("one", "ab", b"123"), Kept::Yes);
+    assert_eq!(put("one", "ac", b"1234"), Kept::TooLarge);
+    assert_eq!(put("one", "ac", b"1"), Kept::Yes);
+    assert_eq!(put("one", "b", b""), Kept::TooMany);
+    assert_eq!(put("two", "b", b"x"), Kept::Yes);
+    let (keys, id) = store
+        .read::<_, StoreError>(|tx| Ok((tx.plugin_keys("web", "one", "a")?, tx.state_id()?)))
+        .unwrap();
+    assert_eq!(keys, ["ab", "ac"]);
+    assert_eq!(id.len(), 16);
+    drop(store);
+    // The id is the state's for ever, and another state has another.
+    let again = open(directory.path());
+    assert_eq!(again.read::<_, StoreError>(|tx| tx.state_id()).unwrap(), id);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let another = open(elsewhere.path());
+    assert_ne!(
+        another.read::<_, StoreError>(|tx| tx.state_id()).unwrap(),
+        id
+    );
+}

@@ -80,6 +80,8 @@ pub enum TransportKind {
 pub enum Cause {
     UnknownHostKey,
     ChangedHostKey,
+    /// It is none of those that were pinned.
+    OtherHostKey,
     Authentication,
     Name,
     Refused,
@@ -120,9 +122,10 @@ impl TransportError {
                 TransportKind::Invalid
             }
             Self::Unreachable { cause, .. } => match cause {
-                Cause::UnknownHostKey | Cause::ChangedHostKey | Cause::Authentication => {
-                    TransportKind::Denied
-                }
+                Cause::UnknownHostKey
+                | Cause::ChangedHostKey
+                | Cause::OtherHostKey
+                | Cause::Authentication => TransportKind::Denied,
                 Cause::Configuration => TransportKind::Invalid,
                 Cause::Name | Cause::Refused | Cause::Timeout | Cause::Other => {
                     TransportKind::Unavailable
@@ -136,9 +139,47 @@ impl TransportError {
         }
     }
 
+    /// It refuses our keys, or the password.
+    pub fn is_authentication(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable {
+                cause: Cause::Authentication,
+                ..
+            }
+        )
+    }
+
+    /// A machine that is being started may answer so for a while: it has no address, no server or no keys of ours yet.
+    pub fn may_come_up(&self) -> bool {
+        match self {
+            Self::Unreachable { cause, .. } => match cause {
+                Cause::Name
+                | Cause::Refused
+                | Cause::Timeout
+                | Cause::Other
+                | Cause::Authentication => true,
+                Cause::UnknownHostKey
+                | Cause::ChangedHostKey
+                | Cause::OtherHostKey
+                | Cause::Configuration => false,
+            },
+            Self::Lost { .. } | Self::Refused { .. } | Self::NoStatus { .. } => true,
+            Self::BadTarget { .. }
+            | Self::NoClient(_)
+            | Self::Directory { .. }
+            | Self::TooLong { .. }
+            | Self::TooMuch { .. }
+            | Self::Io { .. } => false,
+        }
+    }
+
     /// From what ssh wrote before it gave up.
-    pub(super) fn unreachable(target: String, log: &str) -> Self {
-        let cause = Cause::of(log);
+    pub(super) fn unreachable(target: String, log: &str, pinned: bool) -> Self {
+        let cause = match Cause::of(log) {
+            Cause::UnknownHostKey | Cause::ChangedHostKey if pinned => Cause::OtherHostKey,
+            cause => cause,
+        };
         let words: Vec<&str> = log
             .lines()
             .map(str::trim)
@@ -146,6 +187,9 @@ impl TransportError {
             .collect();
         // The last lines are the ones that decided; what comes before is often a banner.
         let reason = match words.as_slice() {
+            _ if cause == Cause::OtherHostKey => {
+                "its host key is not one of those that belong to this instance".to_owned()
+            }
             [] => "ssh gave no reason".to_owned(),
             words => words[words.len().saturating_sub(3)..].join("; "),
         };
@@ -221,6 +265,9 @@ impl Cause {
             Self::ChangedHostKey => format!(
                 "find out why the host's key changed before you remove the old one from your known hosts; `ssh {target}` shows where it is"
             ),
+            Self::OtherHostKey => {
+                "this may be another machine, or somebody in between: look at the machine's console before you trust it, or release the instance".to_owned()
+            }
             Self::Authentication => {
                 format!(
                     "check the user name, your keys and your agent (`ssh-add -l`), then `ssh {target}`"

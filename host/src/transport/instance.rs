@@ -3,13 +3,18 @@
 //! Making and destroying stay with the plugin that answered with the target; asking them of this is an error.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use super::{SshSessions, TransportError, TransportKind};
 use crate::provider::{
-    Allocated, CallContext, Command, Direction, Doomed, ErrorKind, ExitStatus, Facts, Instance,
-    Listed, Optional, Provider, ProviderError, Request, Result, SshTarget, Stdio,
+    Access, Allocated, CallContext, Command, Direction, Doomed, ErrorKind, ExitStatus, Facts,
+    Forward, Forwarded, HostKeys, Instance, Listed, Optional, Provider, ProviderError, Ready,
+    Request, Result, SshAccess, SshTarget, Stdio,
 };
 
 /// One target, reached for one source.
@@ -17,16 +22,105 @@ pub struct SshInstance {
     sessions: Arc<SshSessions>,
     target: SshTarget,
     source: String,
+    access: SshAccess,
+    patience: Patience,
+}
+
+/// How long is waited for a machine that does not take commands yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// When it is new.
+    pub ready: Duration,
+    /// When it is rebooted.
+    pub reboot: Duration,
 }
 
 impl SshInstance {
-    /// The instance behind `target`; `source` is named in errors.
-    pub fn new(sessions: Arc<SshSessions>, target: SshTarget, source: String) -> Self {
+    /// The instance that is reached so; `source` is named in errors.
+    pub fn new(
+        sessions: Arc<SshSessions>,
+        access: SshAccess,
+        source: String,
+        patience: Patience,
+    ) -> Self {
         Self {
             sessions,
-            target,
+            target: access.target(),
             source,
+            access,
+            patience,
         }
+    }
+
+    /// Asks again and again until `answered` likes an answer. What will not pass by itself ends the waiting, and so does its
+    /// time, with the last trouble.
+    async fn patiently(
+        &self,
+        instance: &Instance,
+        call: &'static str,
+        patience: Duration,
+        answered: impl Fn(Option<&str>) -> bool + Send + Sync,
+    ) -> Result<Option<String>> {
+        let deadline = Instant::now() + patience;
+        let mut pause = FIRST_PAUSE;
+        let mut denied: Option<Instant> = None;
+        loop {
+            let trouble = match timeout_at(deadline, self.ask_boot()).await {
+                Ok(Ok(boot)) if answered(boot.as_deref()) => return Ok(boot),
+                Ok(Ok(_same)) => None,
+                Ok(Err(error)) => Some(error),
+                Err(_late) => None,
+            };
+            let passing = match &trouble {
+                None => true,
+                // A first boot makes its users and their keys when the server is up already, but not for long.
+                Some(error) if error.is_authentication() => {
+                    denied.get_or_insert_with(Instant::now).elapsed() < DENIED
+                }
+                Some(error) => error.may_come_up(),
+            };
+            if passing && Instant::now() + pause < deadline {
+                tracing::debug!(instance = %instance.name, "not up yet");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
+            }
+            let seconds = patience.as_secs_f64();
+            return Err(match trouble {
+                Some(error) if !passing => self.failed(instance, call, &error),
+                Some(error) => {
+                    let failed = self.failed(instance, call, &error);
+                    ProviderError {
+                        message: format!(
+                            "it took no commands within {seconds} s: {}",
+                            failed.message
+                        ),
+                        ..failed
+                    }
+                }
+                None => ProviderError {
+                    kind: ErrorKind::Deadline,
+                    message: format!("it did not come up anew within {seconds} s"),
+                    remedy: Some(format!(
+                        "look at its console, or raise `{call}` in the `[limits]` of its source"
+                    )),
+                    context: self.context(Some(instance), call),
+                    guest_log: Vec::new(),
+                },
+            });
+        }
+    }
+
+    /// A command that tells that commands are taken, and since when.
+    async fn ask_boot(&self) -> std::result::Result<Option<String>, TransportError> {
+        let command = shell("cat /proc/sys/kernel/random/boot_id 2>/dev/null || true");
+        let output = self
+            .sessions
+            .output(&self.target, &command, Vec::new())
+            .await?;
+        let boot = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let plain = boot.len() <= 64 && boot.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        Ok((plain && !boot.is_empty()).then_some(boot))
     }
 
     fn context(&self, instance: Option<&Instance>, call: &'static str) -> CallContext {
@@ -68,6 +162,26 @@ impl SshInstance {
             context: self.context(None, call),
             guest_log: Vec::new(),
         }
+    }
+}
+
+/// Between two attempts to reach a machine that is not up.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// How long a machine may refuse our keys before that is believed.
+const DENIED: Duration = Duration::from_secs(60);
+
+/// Starts a reboot by whatever is there; it happens after the answer.
+const REBOOT: &str = "sudo= ; [ \"$(id -u)\" = 0 ] || sudo='sudo -n'; $sudo systemctl reboot || $sudo reboot || $sudo /sbin/reboot";
+
+/// A control command of ours.
+fn shell(script: &str) -> Command {
+    Command {
+        argv: vec![b"sh".to_vec(), b"-c".to_vec(), script.as_bytes().to_vec()],
+        env: Vec::new(),
+        cwd: None,
+        tty: false,
+        id: "0000000000000000".into(),
     }
 }
 
@@ -118,8 +232,84 @@ impl Provider for SshInstance {
         Err(self.unsupported("copy"))
     }
 
+    /// The machine is its plugin's to destroy; the way to it ends here.
     async fn discard(&self, _doomed: &Doomed) -> Result<()> {
-        Err(self.unsupported("discard"))
+        let closed = self.sessions.disconnect(&self.target).await;
+        closed.map_err(|error| ProviderError {
+            kind: ErrorKind::Failed,
+            message: with_causes(&error),
+            remedy: error.hint(),
+            context: self.context(None, "discard"),
+            guest_log: Vec::new(),
+        })
+    }
+
+    async fn ready(&self, instance: &Instance) -> Result<Ready> {
+        let boot = self
+            .patiently(instance, "ready", self.patience.ready, |_| true)
+            .await?;
+        let mut access = None;
+        if self.access.host_keys == HostKeys::FirstUse {
+            let seen = self.sessions.seen_keys(&self.target);
+            if !seen.is_empty() {
+                access = Some(Access::Ssh(SshAccess {
+                    host_keys: HostKeys::Pinned(seen),
+                    ..self.access.clone()
+                }));
+            }
+        }
+        Ok(Ready { access, boot })
+    }
+
+    async fn boot(&self, instance: &Instance) -> Result<Option<String>> {
+        let asked = self.ask_boot().await;
+        asked.map_err(|error| self.failed(instance, "boot", &error))
+    }
+
+    async fn forward(
+        &self,
+        instance: &Instance,
+        forwards: &[Forward],
+        told: &(dyn for<'news> Fn(Forwarded<'news>) + Send + Sync),
+    ) -> Result<()> {
+        let failed = |error: TransportError| self.failed(instance, "forward", &error);
+        // What cannot be reached should say so now, and not when something connects.
+        self.sessions.connect(&self.target).await.map_err(failed)?;
+        let mut listening = Vec::new();
+        for forward in forwards {
+            let forwarding = self.sessions.listen(&self.target, forward).await;
+            listening.push((forward, forwarding.map_err(failed)?));
+        }
+        let (news, mut heard) = mpsc::unbounded_channel::<String>();
+        let mut all = JoinSet::new();
+        for (forward, forwarding) in listening {
+            told(Forwarded::Listening {
+                at: forwarding.at(),
+                forward,
+            });
+            let (sessions, target) = (Arc::clone(&self.sessions), self.target.clone());
+            let news = news.clone();
+            all.spawn(async move {
+                let refused = |why: &str| drop(news.send(why.to_owned()));
+                sessions.forward(&target, forwarding, refused).await
+            });
+        }
+        loop {
+            tokio::select! {
+                Some(why) = heard.recv() => told(Forwarded::Refused(&why)),
+                ended = all.join_next() => match ended {
+                    Some(Ok(Err(error))) => return Err(failed(error)),
+                    Some(Ok(Ok(())) | Err(_)) => {}
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    async fn restarted(&self, instance: &Instance, before: &str) -> Result<Option<String>> {
+        let fresh = |boot: Option<&str>| boot.is_some_and(|boot| boot != before);
+        self.patiently(instance, "reboot", self.patience.reboot, fresh)
+            .await
     }
 
     async fn check(&self, instance: &Instance) -> Result<()> {
@@ -134,15 +324,7 @@ impl Provider for SshInstance {
     }
 
     async fn probe(&self, instance: &Instance) -> Result<Facts> {
-        let command = Command {
-            argv: ["sh", "-c", "getconf _NPROCESSORS_ONLN; uname -m; uname -n"]
-                .map(|word| word.as_bytes().to_vec())
-                .to_vec(),
-            env: Vec::new(),
-            cwd: None,
-            tty: false,
-            id: "0000000000000000".into(),
-        };
+        let command = shell("getconf _NPROCESSORS_ONLN; uname -m; uname -n");
         let output = self
             .sessions
             .output(&self.target, &command, Vec::new())
@@ -158,8 +340,44 @@ impl Provider for SshInstance {
         })
     }
 
-    async fn reboot(&self, _instance: &Instance) -> Result<()> {
-        Err(self.unsupported("reboot"))
+    async fn reboot(&self, instance: &Instance) -> Result<()> {
+        let failed = |error: &TransportError| self.failed(instance, "reboot", error);
+        let before = self.ask_boot().await.map_err(|e| failed(&e))?;
+        let Some(before) = before else {
+            return Err(ProviderError {
+                message: "its system does not say when it was started, so that a reboot cannot be told from none".into(),
+                ..self.unsupported("reboot")
+            });
+        };
+        match self
+            .sessions
+            .output(&self.target, &shell(REBOOT), Vec::new())
+            .await
+        {
+            Ok(output) if output.status.success() => {}
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                return Err(ProviderError {
+                    kind: ErrorKind::Denied,
+                    message: format!(
+                        "it does not let us reboot it: {}",
+                        said.trim().escape_debug()
+                    ),
+                    remedy: Some(
+                        "log in as root, or as somebody who may use `sudo` without a password"
+                            .into(),
+                    ),
+                    context: self.context(Some(instance), "reboot"),
+                    guest_log: Vec::new(),
+                });
+            }
+            // It may be faster than its answer.
+            Err(error)
+                if error.kind() == TransportKind::Unavailable
+                    || matches!(error, TransportError::NoStatus { .. }) => {}
+            Err(error) => return Err(failed(&error)),
+        }
+        self.restarted(instance, &before).await.map(drop)
     }
 
     async fn disconnect(&self, instance: &Instance) -> Result<()> {

@@ -8,8 +8,10 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::login::{self, Login};
 use super::mux::Control;
 use super::{TransportError, target};
 use crate::process::{self, NativeCommand};
@@ -42,6 +44,8 @@ pub struct SshSessions {
     pub(super) program: PathBuf,
     pub(super) options: Vec<OsString>,
     pub(super) environment: Vec<Vec<u8>>,
+    /// How to log in, where it is not the user's own affair.
+    login: Option<Arc<Login>>,
 }
 
 impl SshSessions {
@@ -53,6 +57,7 @@ impl SshSessions {
             program: PathBuf::from("ssh"),
             options: Vec::new(),
             environment: Vec::new(),
+            login: None,
         }
     }
 
@@ -77,6 +82,13 @@ impl SshSessions {
                 variable.extend(value.into_vec());
                 variable
             }));
+        self
+    }
+
+    /// The same, for one instance that is logged in to in a way of its own.
+    #[must_use]
+    pub fn with_login(mut self, login: Login) -> Self {
+        self.login = Some(Arc::new(login));
         self
     }
 
@@ -108,7 +120,7 @@ impl SshSessions {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             entries => entries.map_err(|e| io_error(to, "looking for control sockets", e))?,
         };
-        let digest = target::digest(to, &self.program, &self.options);
+        let digest = self.digest(to);
         for entry in entries {
             let path = entry
                 .map_err(|e| io_error(to, "looking for control sockets", e))?
@@ -120,7 +132,7 @@ impl SshSessions {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
             match path.extension().and_then(|e| e.to_str()) {
                 None if ours => end(&path).await,
-                Some("log") if ours => {}
+                Some(_) if ours => {}
                 _ => continue,
             }
             remove(&path).map_err(|e| io_error(to, "removing a control socket", e))?;
@@ -169,12 +181,23 @@ impl SshSessions {
     }
 
     pub(super) fn socket(&self, to: &SshTarget, lane: u32) -> PathBuf {
-        let mut name = target::digest(to, &self.program, &self.options);
+        let mut name = self.digest(to);
         if lane > 0 {
             name.push('-');
             name.push_str(&lane.to_string());
         }
         self.directory.join(name)
+    }
+
+    /// What its connections are called.
+    fn digest(&self, to: &SshTarget) -> String {
+        let identity = self.login.as_ref().map(|login| login.identity.as_str());
+        target::digest(to, &self.program, &self.options, identity)
+    }
+
+    /// The host keys that a machine showed when its connection was opened, where they are pinned to it.
+    pub fn seen_keys(&self, to: &SshTarget) -> Vec<String> {
+        login::seen(&self.socket(to, 0))
     }
 
     /// Called with the lock held and no live socket.
@@ -186,7 +209,8 @@ impl SshSessions {
     ) -> Result<Control, TransportError> {
         let settings = self.settings(to).await?;
         // The user's own multiplexed connection, if one is open, is as good as ours.
-        if let (0, Some(path)) = (lane, &settings.control_path)
+        // But nobody knows what it was opened with.
+        if let (0, Some(path), None) = (lane, &settings.control_path, &self.login)
             && let Ok(control) = Control::connect(path).await
         {
             std::os::unix::fs::symlink(path, socket)
@@ -217,7 +241,23 @@ impl SshSessions {
         if !settings.asks_server {
             native = native.args(option("ServerAliveInterval", &ALIVE_INTERVAL.to_string()));
         }
-        if !can_ask() {
+        // Its files are there until the connection stands.
+        let prepared = match &self.login {
+            Some(login) => login
+                .prepare(socket)
+                .map(Some)
+                .map_err(|e| io_error(to, "preparing the login", e))?,
+            None => None,
+        };
+        if let Some(prepared) = &prepared {
+            native = native.args(prepared.options.iter().cloned());
+            native.env.extend(prepared.env.iter().cloned());
+        }
+        if !can_ask()
+            && prepared
+                .as_ref()
+                .is_none_or(|prepared| prepared.env.is_empty())
+        {
             native = native.args(option("BatchMode", "yes"));
         }
         let native = native.args(target::arguments(to));
@@ -237,7 +277,10 @@ impl SshSessions {
         let status = process::connect(&native, stdio)
             .await
             .map_err(TransportError::NoClient)?;
-        let unreachable = || TransportError::unreachable(target::shown(to), &read_log(&log));
+        drop(prepared);
+        let pinned = self.login.as_ref().is_some_and(|login| login.pins());
+        let unreachable =
+            || TransportError::unreachable(target::shown(to), &read_log(&log), pinned);
         if status != ExitStatus::Code(0) {
             let error = unreachable();
             remove(&log).map_err(|e| io_error(to, "removing a log", e))?;
@@ -262,6 +305,7 @@ impl SshSessions {
             return Err(TransportError::unreachable(
                 target::shown(to),
                 &String::from_utf8_lossy(&output.stderr),
+                false,
             ));
         }
         Ok(Settings::parse(&String::from_utf8_lossy(&output.stdout)))

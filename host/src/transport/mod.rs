@@ -14,7 +14,9 @@
 
 mod error;
 mod exec;
+mod forward;
 mod instance;
+mod login;
 mod master;
 mod mux;
 mod quote;
@@ -23,7 +25,8 @@ mod target;
 
 pub use error::{TransportError, TransportKind};
 pub use exec::OUTPUT_LIMIT;
-pub use instance::SshInstance;
+pub use instance::{Patience, SshInstance};
+pub use login::{Login, Secrets};
 pub use master::SshSessions;
 
 #[cfg(test)]

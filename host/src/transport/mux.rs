@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 const VERSION: u32 = 4;
 const HELLO: u32 = 0x0000_0001;
 const NEW_SESSION: u32 = 0x1000_0002;
+const NEW_STDIO_FORWARD: u32 = 0x1000_0008;
 const ALIVE_CHECK: u32 = 0x1000_0004;
 const TERMINATE: u32 = 0x1000_0005;
 const PERMISSION_DENIED: u32 = 0x8000_0002;
@@ -32,6 +33,19 @@ pub(super) struct Control(UnixStream);
 
 /// A command that runs over a master.
 pub(super) struct Session(UnixStream);
+
+/// A channel to a port that a machine can reach; it lasts as long as this does.
+pub(super) struct Channel(UnixStream);
+
+impl Channel {
+    /// Waits for its end.
+    pub(super) async fn ended(mut self) {
+        while read(&mut self.0)
+            .await
+            .is_ok_and(|message| message.is_some())
+        {}
+    }
+}
 
 /// The answer to the wish for a session.
 pub(super) enum Opened {
@@ -118,6 +132,32 @@ impl Control {
         match (answer.u32()?, answer.u32()?) {
             (SESSION_OPENED, 0) => Ok(Opened::Session(Session(self.0))),
             (FAILURE | PERMISSION_DENIED, 0) => Ok(Opened::Refused(answer.text()?)),
+            (kind, _) => Err(unexpected(kind)),
+        }
+    }
+
+    /// Opens a channel to a port as the machine sees it, whose bytes come from `stream` and go there. The inner error is
+    /// the machine's, or the user's configuration's.
+    pub(super) async fn open_channel(
+        mut self,
+        host: &str,
+        port: u16,
+        stream: BorrowedFd<'_>,
+    ) -> io::Result<Result<Channel, String>> {
+        let request = Message::new(NEW_STDIO_FORWARD)
+            .u32(0)
+            .string(b"")
+            .string(host.as_bytes())
+            .u32(port.into());
+        self.send(&request).await?;
+        for _in_and_out in 0..2 {
+            self.send_fd(stream).await?;
+        }
+        let answer = read(&mut self.0).await?.ok_or_else(closed)?;
+        let mut answer = Reader(&answer);
+        match (answer.u32()?, answer.u32()?) {
+            (SESSION_OPENED, 0) => Ok(Ok(Channel(self.0))),
+            (FAILURE | PERMISSION_DENIED, 0) => Ok(Err(answer.text()?)),
             (kind, _) => Err(unexpected(kind)),
         }
     }

@@ -79,6 +79,7 @@ pub(super) fn digest(
     target: &SshTarget,
     program: &std::path::Path,
     options: &[OsString],
+    identity: Option<&str>,
 ) -> String {
     let mut hash = Sha256::new();
     let mut add = |bytes: &[u8]| {
@@ -91,6 +92,9 @@ pub(super) fn digest(
     }
     for argument in arguments(target) {
         add(argument.as_bytes());
+    }
+    if let Some(identity) = identity {
+        add(identity.as_bytes());
     }
     hash.finalize()[..8].iter().fold(String::new(), |mut s, b| {
         let _ = write!(s, "{b:02x}");
@@ -143,10 +147,14 @@ mod tests {
     #[test]
     fn connections_are_told_apart() {
         let program = std::path::Path::new("ssh");
-        let one = digest(&target("h", None), program, &[]);
+        let one = digest(&target("h", None), program, &[], None);
         assert_eq!(one.len(), 16);
-        assert_ne!(one, digest(&target("h", Some("u")), program, &[]));
-        assert_ne!(one, digest(&target("h", None), program, &["-4".into()]));
-        assert_eq!(one, digest(&target("h", None), program, &[]));
+        assert_ne!(one, digest(&target("h", Some("u")), program, &[], None));
+        assert_ne!(
+            one,
+            digest(&target("h", None), program, &["-4".into()], None)
+        );
+        assert_eq!(one, digest(&target("h", None), program, &[], None));
+        assert_ne!(one, digest(&target("h", None), program, &[], Some("i")));
     }
 }

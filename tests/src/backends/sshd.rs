@@ -17,6 +17,8 @@ pub struct Sshd {
     child: Child,
     port: u16,
     directory: PathBuf,
+    /// What the server is started by, if not by itself.
+    wrapper: Vec<String>,
 }
 
 impl Sshd {
@@ -35,12 +37,7 @@ impl Sshd {
         // Where the server locks itself in before it knows who calls; Debian makes it when the service starts.
         std::fs::create_dir_all("/run/sshd").expect("/run/sshd");
         for key in ["host", "user"] {
-            let made = Command::new("ssh-keygen")
-                .args(["-q", "-t", "ed25519", "-N", "", "-C", key, "-f"])
-                .arg(directory.join(key))
-                .status()
-                .expect("ssh-keygen starts");
-            assert!(made.success(), "ssh-keygen failed");
+            make_key(&directory.join(key));
         }
         std::fs::copy(directory.join("user.pub"), directory.join("authorized")).expect("the key");
         // Another process may take the port between our look and the server's start.
@@ -51,6 +48,7 @@ impl Sshd {
             child,
             port,
             directory,
+            wrapper: Vec::new(),
         };
         server.configure(env, hosts);
         Some(server)
@@ -100,6 +98,93 @@ impl Sshd {
         self.port
     }
 
+    /// The host key, as `TYPE BASE64`.
+    pub fn host_key(&self) -> String {
+        let key = std::fs::read_to_string(self.directory.join("host.pub")).expect("the host key");
+        let words: Vec<&str> = key.split(' ').take(2).collect();
+        words.join(" ")
+    }
+
+    /// Its fingerprint, as `ssh-keygen` and consoles print it.
+    pub fn fingerprint(&self) -> String {
+        let printed = Command::new("ssh-keygen")
+            .arg("-lf")
+            .arg(self.directory.join("host.pub"))
+            .output()
+            .expect("ssh-keygen starts");
+        let text = String::from_utf8_lossy(&printed.stdout).into_owned();
+        text.split(' ').nth(1).expect("a fingerprint").to_owned()
+    }
+
+    /// A host key that is not this server's.
+    pub fn other_host_key(&self) -> String {
+        let file = self.directory.join("other");
+        make_key(&file);
+        let key = std::fs::read_to_string(file.with_extension("pub")).expect("the other key");
+        let words: Vec<&str> = key.split(' ').take(2).collect();
+        words.join(" ")
+    }
+
+    /// The machine becomes another one: of use after a restart.
+    pub fn change_host_key(&self) {
+        for name in ["host", "host.pub"] {
+            std::fs::remove_file(self.directory.join(name)).expect("the host key");
+        }
+        make_key(&self.directory.join("host"));
+    }
+
+    /// Whoever has a key that this file names may log in, too.
+    pub fn also_authorize(&self, file: &Path) {
+        std::os::unix::fs::symlink(file, self.directory.join("more")).expect("a link");
+    }
+
+    /// Starts it again, after `stop`, where root has the password `correct horse`: in a mount namespace of its own, nothing else
+    /// of this machine sees that.
+    pub fn with_password(&mut self, env: &TestEnv) {
+        const HASH: &str = "$6$runnertests$9pExjtdKVl7fM48UAYxfydGTBRTPk7ar0CGcV7aikRMBzBD68PZp4SNLf5wawNRZwnrZ.y8rxIyNVs3uaZVBw0";
+        let shadow = std::fs::read_to_string("/etc/shadow").expect("the passwords");
+        let lines = shadow.lines().map(|line| match line.strip_prefix("root:") {
+            Some(rest) => {
+                let after = rest.split_once(':').map_or("", |(_, after)| after);
+                format!("root:{HASH}:{after}\n")
+            }
+            None => format!("{line}\n"),
+        });
+        let own = self.directory.join("shadow");
+        std::fs::write(&own, lines.collect::<String>()).expect("the passwords of the test");
+        self.configure_server("PermitRootLogin yes\nPasswordAuthentication yes\n");
+        self.over(env, &own, "/etc/shadow");
+    }
+
+    /// Starts it again, after `stop`, where the boot id of the system is what this file says, which is answered.
+    pub fn with_boot_id(&mut self, env: &TestEnv) -> PathBuf {
+        let file = self.directory.join("boot");
+        std::fs::write(&file, "11111111-1111-1111-1111-111111111111\n").expect("the boot id");
+        self.over(env, &file, "/proc/sys/kernel/random/boot_id");
+        file
+    }
+
+    /// Starts it where one file hides another.
+    fn over(&mut self, env: &TestEnv, own: &Path, theirs: &str) {
+        self.wrapper = vec![
+            "unshare".into(),
+            "--mount".into(),
+            "sh".into(),
+            "-c".into(),
+            "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"".into(),
+            "sh".into(),
+            own.display().to_string(),
+            theirs.into(),
+        ];
+        self.restart(env);
+    }
+
+    fn configure_server(&self, more: &str) {
+        let file = self.directory.join("server");
+        let text = std::fs::read_to_string(&file).expect("the server's configuration");
+        std::fs::write(file, format!("{text}{more}")).expect("the server's configuration");
+    }
+
     /// Stops the server and every session of it, as a machine that is switched off.
     pub fn stop(&mut self) {
         let sessions = descendants(self.child.id());
@@ -115,7 +200,7 @@ impl Sshd {
         let sshd = program("sshd").expect("it was here before");
         let begun = Instant::now();
         while begun.elapsed() < crate::command::HANG {
-            if let Some(child) = spawn(&sshd, &self.directory, env, self.port) {
+            if let Some(child) = spawn(&self.wrapper, &sshd, &self.directory, env, self.port) {
                 self.child = child;
                 return;
             }
@@ -127,6 +212,15 @@ impl Sshd {
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
+}
+
+fn make_key(file: &Path) {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f"])
+        .arg(file)
+        .status()
+        .expect("ssh-keygen starts");
+    assert!(made.success(), "ssh-keygen failed");
 }
 
 /// Everything that a process started, and they.
@@ -173,17 +267,31 @@ fn listen(sshd: &Path, directory: &Path, env: &TestEnv) -> Option<(Child, u16)> 
         directory.join("server"),
         format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {here}/host\nPidFile none\n\
-             AuthorizedKeysFile {here}/authorized\nUsePAM no\nStrictModes no\nPrintMotd no\nPrintLastLog no\n\
+             AuthorizedKeysFile {here}/authorized {here}/more\nUsePAM no\nStrictModes no\nPrintMotd no\nPrintLastLog no\n\
              Subsystem sftp internal-sftp\n"
         ),
     )
     .expect("the server's configuration");
-    spawn(sshd, directory, env, port).map(|child| (child, port))
+    spawn(&[], sshd, directory, env, port).map(|child| (child, port))
 }
 
 /// Starts the server and waits until it listens; none when it ends instead.
-fn spawn(sshd: &Path, directory: &Path, env: &TestEnv, port: u16) -> Option<Child> {
-    let mut child = Command::new(sshd)
+fn spawn(
+    wrapper: &[String],
+    sshd: &Path,
+    directory: &Path,
+    env: &TestEnv,
+    port: u16,
+) -> Option<Child> {
+    let mut command = match wrapper {
+        [] => Command::new(sshd),
+        [first, rest @ ..] => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(sshd);
+            command
+        }
+    };
+    let mut child = command
         .arg("-D")
         .arg("-f")
         .arg(directory.join("server"))

@@ -5,6 +5,7 @@
 
 mod endless;
 mod exfiltrate;
+mod guard;
 mod lies;
 mod reach;
 

@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::{exit_code, values};
 use crate::config::{SourceArgument, SourceConfig};
-use crate::report::plugins as report;
+use crate::report::{audit, plugins as report};
 
 /// List, inspect and install plugins, and grant them what they ask for
 #[derive(Debug, Args)]
@@ -45,6 +45,14 @@ Examples:
     ///
     /// Its instances cannot be used any more, but they can still be released and discarded.
     Revoke(RevokeArgs),
+    /// Show what a source's plugins were granted beside what they really used
+    ///
+    /// And the grant that would have been enough. Rights that were used are counted since the component first served the source;
+    /// which of its directories it opened is not seen.
+    Audit {
+        #[command(flatten)]
+        which: Which,
+    },
     #[command(flatten)]
     Distribution(distribution::Distribution),
     Test(Box<Test>),
@@ -86,6 +94,7 @@ impl Plugin {
         match &mut self.verb {
             PluginVerb::Grant(args) => Some(&mut args.which.source),
             PluginVerb::Revoke(args) => Some(&mut args.which.source),
+            PluginVerb::Audit { which } => Some(&mut which.source),
             PluginVerb::List
             | PluginVerb::Inspect { .. }
             | PluginVerb::Distribution(_)
@@ -114,6 +123,12 @@ pub(crate) fn run(args: Plugin, context: &Context) -> Outcome {
             })
         }
         PluginVerb::Revoke(args) => revoke(args, context),
+        PluginVerb::Audit { which } => {
+            let audits = context.app.plugin_audit(&which.get("audit")?)?;
+            show(context, &audit::as_json(&audits), || {
+                audit::text(&audits, &TimeZone::system())
+            })
+        }
         PluginVerb::Distribution(verb) => distribution::run(verb, context),
         PluginVerb::Test(args) => plugin_test::run(&args, context),
         PluginVerb::Record(args) => plugin_tape::record(&args, context),

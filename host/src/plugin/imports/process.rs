@@ -51,6 +51,7 @@ impl Host for State {
 
 impl State {
     async fn exec_granted(&mut self, cmd: Command, stdio: Stdio) -> Answer<ExitStatus> {
+        let (shown, reads) = self.shown(&cmd);
         let program = match resolve(self.bound.rights(), &self.bound.services.path, cmd) {
             Ok(program) => program,
             Err(Refused::Error(refused)) => return Ok(Err(refused)),
@@ -59,6 +60,9 @@ impl State {
                 return Ok(Ok(ExitStatus::Code(NOT_FOUND)));
             }
         };
+        if let Err(refused) = self.guard.program(shown, reads) {
+            return Ok(Err(refused));
+        }
         self.count_process()?;
         let _quiet = self.running.pause();
         // Where the plugin starts the user's own command, what cannot be started is the command's failure and not ours:
@@ -80,6 +84,7 @@ impl State {
     }
 
     async fn output_granted(&mut self, cmd: Command, stdin: Vec<u8>) -> Answer<Captured> {
+        let (shown, reads) = self.shown(&cmd);
         let Program { mut native, .. } =
             match resolve(self.bound.rights(), &self.bound.services.path, cmd) {
                 Ok(program) => program,
@@ -88,6 +93,9 @@ impl State {
                     return Ok(Err(failed(format!("program `{name}` not found"))));
                 }
             };
+        if let Err(refused) = self.guard.program(shown, reads) {
+            return Ok(Err(refused));
+        }
         if let (true, Some(work)) = (self.bound.grant.workdir, &self.bound.services.work) {
             native.env.push((WORK.into(), work.into()));
         }
@@ -95,6 +103,15 @@ impl State {
         let _quiet = self.running.pause();
         let outcome = process::capture(&native, stdin, CAPTURED).await;
         Ok(outcome.map(convert::captured).map_err(|e| not_started(&e)))
+    }
+}
+
+impl State {
+    /// The name of a command's program, and whether it is declared to look only.
+    fn shown(&self, cmd: &Command) -> (String, bool) {
+        let name = cmd.argv.first().map(Vec::as_slice).unwrap_or_default();
+        let shown = crate::plugin::text::printable_cut(&String::from_utf8_lossy(name), 200);
+        (shown, self.bound.grant.programs.only_looks(&cmd.argv))
     }
 }
 

@@ -5,6 +5,7 @@ use std::future::ready;
 
 use super::state::refused;
 use super::{Answer, failed, invalid};
+use crate::plugin::Right;
 use crate::plugin::bindings::secrets::Host;
 use crate::plugin::bindings::types::{Error, Failure};
 use crate::plugin::books::Room;
@@ -88,7 +89,10 @@ impl State {
         }
         let secrets = &self.bound.services.secrets;
         match secrets.get(name) {
-            Ok(Some(value)) => Ok(value),
+            Ok(Some(value)) => {
+                self.guard.used(Right::Secret, name.to_owned());
+                Ok(value)
+            }
             Ok(None) => Err(Error::Invalid(Failure {
                 message: format!("the secret `{shown}` is granted, but it is not set"),
                 remedy: Some(secrets.how_to_set(name)),

@@ -67,6 +67,9 @@ impl State {
             Ok(target) => target,
             Err(refused) => return Ok(Err(refused)),
         };
+        if let Err(refused) = self.guard.ssh(&target.host) {
+            return Ok(Err(refused));
+        }
         self.count_process()?;
         let _quiet = self.running.pause();
         let sessions = &self.bound.ssh;
@@ -88,6 +91,9 @@ impl State {
             Ok(target) => target,
             Err(refused) => return Ok(Err(refused)),
         };
+        if let Err(refused) = self.guard.ssh(&target.host) {
+            return Ok(Err(refused));
+        }
         self.count_process()?;
         let _quiet = self.running.pause();
         let sessions = &self.bound.ssh;

@@ -11,15 +11,25 @@ use std::time::{Duration, SystemTime};
 
 use runner_sdk::{
     Allocated, Command, Context, Doomed, Entry, Error, ErrorKind, ExitStatus, Facts, Instance,
-    Inventory, Liveness, Power, Probe, Provider, Request, Result, Reuse, Stdio, process,
+    Inventory, Liveness, Power, Probe, Provider, Request, Result, Reuse, SshAccess, SshKey, Stdio,
+    process, secrets,
 };
 
 struct Fake;
 
 #[derive(serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Config {
     backend: PathBuf,
     capacity: usize,
+    ssh_host: Option<String>,
+    ssh_port: Option<u16>,
+    ssh_user: Option<String>,
+    ssh_keys: Vec<String>,
+    ssh_make_key: bool,
+    ssh_password: Option<String>,
+    ssh_pins: Vec<String>,
+    ssh_first_use: bool,
 }
 
 impl Config {
@@ -71,6 +81,32 @@ impl Config {
             .remedy("remove the control file"))
     }
 
+    /// How an instance is reached by ssh, where the test wants it so.
+    fn access(&self) -> Result<Option<SshAccess>> {
+        let Some(host) = &self.ssh_host else {
+            return Ok(None);
+        };
+        let mut access = SshAccess::new(host);
+        access.port = self.ssh_port;
+        access.user.clone_from(&self.ssh_user);
+        access.password.clone_from(&self.ssh_password);
+        for file in &self.ssh_keys {
+            access = access.key(SshKey::File(file.clone()));
+        }
+        if self.ssh_make_key {
+            let public = secrets::make_ssh_key("login")?;
+            fs::write(self.backend.join("authorized"), format!("{public}\n")).map_err(io)?;
+            access = access.key(SshKey::Secret("login".into()));
+        }
+        for key in &self.ssh_pins {
+            access = access.pinned(key);
+        }
+        if self.ssh_first_use {
+            access = access.first_use();
+        }
+        Ok(Some(access))
+    }
+
     /// The instance exists at the backend.
     fn exists(&self, token: &str) -> Result<()> {
         if self.live(token).exists() {
@@ -111,8 +147,12 @@ impl Provider for Fake {
             config.violation(&format!("{count}-at-once"))?;
         }
         config.steer("allocated")?;
-        Ok(Allocated::new(format!("fake:{token}"))
-            .attribute("home", config.home(token).to_string_lossy()))
+        let made = Allocated::new(format!("fake:{token}"))
+            .attribute("home", config.home(token).to_string_lossy());
+        Ok(match config.access()? {
+            Some(access) => made.by_ssh(access),
+            None => made,
+        })
     }
 
     // The instance's shell is the one that says 126 and 127.

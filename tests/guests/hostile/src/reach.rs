@@ -52,6 +52,10 @@ pub(crate) fn run(mode: &str, config: &Config) -> Result<()> {
             .send()
             .map(|answer| format!("status {}", answer.status))
             .map_err(text),
+        "post" | "delete" => http::Request::new(mode.to_uppercase(), target)
+            .send()
+            .map(|answer| format!("status {}", answer.status))
+            .map_err(text),
         "program" => process::output([target, "-c", "true"])
             .map(|output| format!("{:?}", output.status))
             .map_err(text),

@@ -39,6 +39,7 @@ use crate::plugin::Secrets;
 use crate::plugin::bindings::http::{Host, Request, Response};
 use crate::plugin::bindings::types::Error;
 use crate::plugin::engine::lock;
+use crate::plugin::guard::Guard;
 use crate::plugin::limiter::LimitHit;
 use crate::plugin::rights::Rights;
 use crate::plugin::state::{Bound, State};
@@ -74,6 +75,8 @@ impl Host for State {
 /// The requests of one call: what they have used, and when they must be over.
 pub(crate) struct Outbound {
     bound: Arc<Bound>,
+    /// Asked before anything leaves.
+    guard: Arc<Guard>,
     deadline: Option<tokio::time::Instant>,
     used: Mutex<Used>,
     turns: tokio::sync::Semaphore,
@@ -91,11 +94,13 @@ struct Used {
 impl Outbound {
     pub(crate) fn new(
         bound: Arc<Bound>,
+        guard: Arc<Guard>,
         deadline: Option<tokio::time::Instant>,
         tapped: Option<Arc<Tapped>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             bound,
+            guard,
             deadline,
             used: Mutex::default(),
             turns: tokio::sync::Semaphore::new(AT_ONCE),
@@ -122,6 +127,10 @@ impl Outbound {
             Ok(granted) => granted,
             Err(refused) => return Ok(Err(refused)),
         };
+        let (method, to) = (granted.method.as_str(), &granted.to);
+        if let Err(refused) = self.guard.http(method, &to.host, to.port) {
+            return Ok(Err(refused));
+        }
         let client = match bound.http_client() {
             Ok(client) => client,
             Err(why) => return Ok(Err(invalid(why))),
