@@ -2,7 +2,8 @@
 //! program.
 //!
 //! A nested cargo builds them for `wasm32-wasip2` in a target directory of its own (sharing the outer one would
-//! deadlock on its lock). It writes `OUT_DIR/embedded.rs`, which `src/plugin/embedded.rs` includes.
+//! deadlock on its lock). It writes `OUT_DIR/embedded.rs`, which `src/plugin/embedded.rs` includes, and `carried.rs`, the
+//! files that `plugin new` makes projects of, for `src/author/files.rs`.
 
 use std::env;
 use std::fmt::Write as _;
@@ -16,6 +17,15 @@ use sha2::{Digest, Sha256};
 /// Folders of `plugins/`, in the order of the table. Package `runner-plugin-NAME`.
 const PLUGINS: [&str; 6] = ["adhoc", "chroot", "command", "container", "local", "ssh"];
 const TARGET: &str = "wasm32-wasip2";
+/// Folders whose files the program carries for `plugin new`.
+const CARRIED: [&str; 6] = [
+    "sdk/c",
+    "sdk/js",
+    "sdk/python",
+    "sdk/src",
+    "sdk/templates",
+    "wit",
+];
 
 /// The release profile of the nested build: these are loaded at every start, so small counts more than fast.
 const PROFILE: [(&str, &str); 6] = [
@@ -34,7 +44,10 @@ fn main() -> Result<()> {
         .parent()
         .context("the package stands in the workspace")?;
 
-    for watched in ["plugins", "sdk/src", "sdk/Cargo.toml", "wit", "Cargo.lock"] {
+    for watched in CARRIED
+        .iter()
+        .chain(&["plugins", "sdk/Cargo.toml", "Cargo.lock"])
+    {
         println!(
             "cargo::rerun-if-changed={}",
             workspace.join(watched).display()
@@ -46,6 +59,7 @@ fn main() -> Result<()> {
     build(workspace, &target_dir)?;
     let table = table(&target_dir.join(TARGET).join("release"))?;
     fs::write(out.join("embedded.rs"), table).context("writing `embedded.rs`")?;
+    fs::write(out.join("carried.rs"), carried(workspace)?).context("writing `carried.rs`")?;
     Ok(())
 }
 
@@ -130,4 +144,51 @@ fn table(built: &Path) -> Result<String> {
     Ok(format!(
         "/// All of them, by name.\npub(super) static EMBEDDED: &[Embedded] = &[\n{rows}];\n"
     ))
+}
+
+/// The Rust source of the table of carried files.
+fn carried(workspace: &Path) -> Result<String> {
+    let mut paths = Vec::new();
+    for folder in CARRIED {
+        files(workspace, Path::new(folder), &mut paths)?;
+    }
+    // The contract is its `.wit` files: not the page about them, and not earlier versions.
+    paths.retain(|path| {
+        !path.starts_with("wit")
+            || path.parent() == Some(Path::new("wit")) && path.extension() == Some("wit".as_ref())
+    });
+    paths.sort();
+    let mut rows = String::new();
+    for path in paths {
+        let full = workspace.join(&path);
+        let (Some(path), Some(full)) = (path.to_str(), full.to_str()) else {
+            bail!("`{}` is not UTF-8", full.display());
+        };
+        writeln!(
+            rows,
+            "    Carried {{ path: {path:?}, bytes: include_bytes!({full:?}) }},"
+        )?;
+    }
+    Ok(format!(
+        "/// All of them, by path.\npub(super) static CARRIED: &[Carried] = &[\n{rows}];\n"
+    ))
+}
+
+/// Every file below a folder.
+fn files(workspace: &Path, folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let full = workspace.join(folder);
+    let entries = fs::read_dir(&full).with_context(|| format!("reading `{}`", full.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let path = folder.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            // What an editor or an interpreter left there is not ours.
+            if entry.file_name() != "__pycache__" {
+                files(workspace, &path, found)?;
+            }
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(())
 }

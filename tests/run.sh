@@ -83,6 +83,7 @@ need openssl openssl
 need python3 python3-venv
 need docker-registry docker-registry
 need openssl openssl
+need make make
 debian=
 if [ "$(id -u)" = 0 ] && have apt-get; then
     debian=yes
@@ -110,6 +111,13 @@ if [ ! -x "$testr/bin/testr" ]; then
     fi
 fi
 [ -x "$testr/bin/testr" ] && export RUNNER_TESTS_TESTR=$testr/bin
+
+# What builds plugins in other languages.
+if toolchains=$(tests/toolchains.sh "$target/toolchains"); then
+    export RUNNER_TESTS_TOOLCHAINS=$toolchains
+else
+    note "SKIPPING plugins in Python, JavaScript and C: their toolchains could not be installed"
+fi
 
 if [ ${#filter[@]} -eq 0 ]; then
     say "format"

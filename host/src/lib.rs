@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` beside this crate's manifest has the map of the rooms and the invariants between them.
 
 pub mod app;
+pub mod author;
 pub mod cli;
 pub mod clock;
 pub mod config;

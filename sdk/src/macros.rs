@@ -17,11 +17,12 @@ macro_rules! provider {
         const _: () = {
             const fn implements<P: $crate::Provider>() {}
             implements::<$plugin>();
+            // Not a name that an author may have given to `$plugin`.
             #[allow(dead_code, reason = "only used when building for wasm32")]
-            type Plugin = $crate::__private::ProviderAdapter<$plugin>;
+            type __RunnerAdapter = $crate::__private::ProviderAdapter<$plugin>;
             #[cfg(target_arch = "wasm32")]
-            $crate::__private::provider::export!(Plugin with_types_in $crate::__private::provider);
-            $($($crate::__optional!($optional, $plugin, Plugin);)*)?
+            $crate::__private::provider::export!(__RunnerAdapter with_types_in $crate::__private::provider);
+            $($($crate::__optional!($optional, $plugin, __RunnerAdapter);)*)?
             $crate::__manifest!($manifest);
         };
     };
@@ -44,8 +45,8 @@ macro_rules! hook {
     ($plugin:ty, manifest = $manifest:literal, exports = [$($export:ident),+ $(,)?] $(,)?) => {
         const _: () = {
             #[allow(dead_code, reason = "only used when building for wasm32")]
-            type Plugin = $crate::__private::HookAdapter<$plugin>;
-            $($crate::__hook_export!($export, $plugin, Plugin);)+
+            type __RunnerAdapter = $crate::__private::HookAdapter<$plugin>;
+            $($crate::__hook_export!($export, $plugin, __RunnerAdapter);)+
             $crate::__manifest!($manifest);
         };
     };

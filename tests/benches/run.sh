@@ -8,6 +8,7 @@
 # Not a test: nothing here passes or fails.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+root=$PWD
 
 for tool in hyperfine python3; do
     command -v "$tool" > /dev/null || { echo "benches: $tool is missing (apt-get install $tool)" >&2; exit 1; }
@@ -16,7 +17,7 @@ profile=${PROFILE:-release}
 target=${CARGO_TARGET_DIR:-$PWD/target}
 if [ "$profile" = release ]; then
     cargo build --quiet --release
-    cargo build --quiet --release -p runner-tests --bench calls --bench fleet --bench http
+    cargo build --quiet --release -p runner-tests --bench calls --bench fleet --bench http --bench languages
     binary=$target/release/runner
 else
     cargo build --quiet
@@ -126,22 +127,45 @@ PY
 
 if [ "$profile" = release ]; then
     echo "== calls in one process (aims: whole operation 100 us)"
-    (cd "$OLDPWD" && cargo bench --quiet -p runner-tests --bench calls)
+    (cd "$root" && cargo bench --quiet -p runner-tests --bench calls)
+fi
+
+if [ "$profile" = release ]; then
+    echo "== a provider in each language, as \`plugin new\` writes it (aims: Python compiles in 10 s, starts from the cache in 100 ms)"
+    toolchains=$("$root/tests/toolchains.sh" "$target/toolchains")
+    components=()
+    for language in rust python js c; do
+        "$binary" plugin new "bench-$language" --lang "$language" > /dev/null
+        cd "bench-$language"
+        ln -s "$toolchains/venv" .venv
+        ln -s "$toolchains/js/node_modules" node_modules
+        touch .venv/ready
+        component=$PWD/bench-$language.wasm
+        PATH=$(dirname "$binary"):$toolchains/venv/bin:$PATH
+        case $language in
+            rust) cargo build --quiet --release --target wasm32-wasip2; component=$PWD/target/wasm32-wasip2/release/plugin.wasm ;;
+            js) npm run --silent build > /dev/null ;;
+            *) make --silent > /dev/null ;;
+        esac
+        components+=("$language=$component")
+        cd "$scratch"
+    done
+    (cd "$root" && cargo bench --quiet -p runner-tests --bench languages -- "${components[@]}")
 fi
 
 if [ "$profile" = release ]; then
     echo "== provider calls over HTTP on loopback (aim: within 15 % of the same request made natively)"
-    (cd "$OLDPWD" && cargo bench --quiet -p runner-tests --bench http)
+    (cd "$root" && cargo bench --quiet -p runner-tests --bench http)
 fi
 
 if [ "$profile" = release ]; then
     echo "== a fleet: tickets, bursts, planning, recovery (aims: p50 under 5 ms, 500 cycles/s with 50 clients, 50 ms a round, 1 s)"
-    (cd "$OLDPWD" && cargo bench --quiet -p runner-tests --bench fleet)
+    (cd "$root" && cargo bench --quiet -p runner-tests --bench fleet)
 fi
 
 if [ "$profile" = release ]; then
     echo "== 100,000 leases in virtual time, with failures, lost replies and kills (aim: no problem)"
-    (cd "$OLDPWD" && cargo bench --quiet -p runner-sim --bench leases)
+    (cd "$root" && cargo bench --quiet -p runner-sim --bench leases)
 fi
 
 echo "== listing a spread project of 150,000 jobs (aims: 1 s and 150 MiB; a filter 0.1 s above the floor)"

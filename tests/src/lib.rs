@@ -12,6 +12,7 @@ pub mod pty;
 pub mod redact;
 pub mod service;
 pub mod skip;
+pub mod toolchains;
 pub mod variant;
 pub mod web;
 

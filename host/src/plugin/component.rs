@@ -74,27 +74,21 @@ pub fn inspect_fetched(from: &str, bytes: Vec<u8>) -> Result<Component, LoadErro
 }
 
 impl Component {
-    fn read(found: Found) -> Result<Self, LoadError> {
+    pub(super) fn read(found: Found) -> Result<Self, LoadError> {
         let Found {
             subject,
             origin,
             digest,
             bytes,
         } = found;
-        let shape = sections::shape(&bytes).map_err(|damage| {
-            let error = LoadError::new(LoadErrorKind::NotAComponent, &subject, damage.message);
-            match damage.hint {
-                Some(hint) => error.hint(hint),
-                None => error,
-            }
-        })?;
+        let shape = sections::shape(&bytes).map_err(|damage| damage.about(&subject))?;
         let manifest = shape.manifest.as_deref().ok_or_else(|| {
             LoadError::new(
                 LoadErrorKind::Manifest,
                 &subject,
                 "the component has no manifest (custom section `runner:plugin`)",
             )
-            .hint("plugins made with `runner-sdk` have one; other languages: see `wit/README.md`")
+            .hint("plugins in Rust have one by the SDK's macro; in other languages `runner plugin pack FILE.wasm --manifest plugin.json -o PLUGIN.wasm` puts it in")
         })?;
         let manifest = Manifest::parse(manifest)
             .map_err(|problem| LoadError::new(LoadErrorKind::Manifest, &subject, problem))?;

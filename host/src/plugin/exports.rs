@@ -104,6 +104,10 @@ pub(super) fn check(
         .hint("build it with `--sync` (componentize-qjs), or with plain functions for WASI 0.2"));
     }
 
+    if let Some(name) = shape.imports.iter().find(|name| !is_offered(name)) {
+        return Err(not_offered(subject, name));
+    }
+
     let has = |interface: &str| {
         shape
             .exports
@@ -161,6 +165,36 @@ fn ours(name: &str) -> Option<(&str, &str)> {
     let rest = name.strip_prefix(PACKAGE)?;
     // A name without a version is built against a working copy of the contract: no version fits.
     Some(rest.split_once('@').unwrap_or((rest, "(none)")))
+}
+
+/// The packages of WASI whose interfaces are linked (`imports::link`), granted or not.
+const WASI: [&str; 7] = [
+    "cli",
+    "clocks",
+    "filesystem",
+    "http",
+    "io",
+    "random",
+    "sockets",
+];
+
+/// Whether an import is one of those that are linked. Compiling a component takes long, and linking comes after it: what cannot be
+/// there is told before.
+fn is_offered(name: &str) -> bool {
+    let wasi = |name: &str| {
+        let package = name.strip_prefix("wasi:")?.split_once('/')?.0;
+        Some(WASI.contains(&package))
+    };
+    ours(name).is_some() || wasi(name) == Some(true)
+}
+
+fn not_offered(subject: &str, name: &str) -> LoadError {
+    LoadError::new(
+        LoadErrorKind::Incompatible,
+        subject,
+        format!("it imports `{}`, which no plugin gets", printable(name)),
+    )
+    .hint("what reaches outside are the interfaces of the contract (`runner:plugin`), and WASI 0.2")
 }
 
 fn is_wasi_3(name: &str) -> bool {
@@ -302,6 +336,19 @@ mod tests {
                 &[provider],
                 "build it with `--sync`",
             ),
+            (
+                "provider",
+                &["wasi:http/types@0.2.10", "wasi:keyvalue/store@0.2.0"],
+                &[provider],
+                "it imports `wasi:keyvalue/store@0.2.0`, which no plugin gets (what reaches",
+            ),
+            (
+                "provider",
+                &["acme:cloud/\u{1b}api@1.0.0"],
+                &[provider],
+                "it imports `acme:cloud/\\u{1b}api@1.0.0`, which no plugin gets",
+            ),
+            ("provider", &["hello"], &[provider], "it imports `hello`"),
             (
                 "provider",
                 &["runner:plugin/\u{1b}[2J@7"],

@@ -15,6 +15,8 @@ use super::text;
 const CHUNK: usize = 64 << 10;
 /// Lines that an error quotes.
 const QUOTED: usize = 10;
+/// What the Rust in a guest advises: nobody can set a variable for it.
+const ADVICE: &str = "note: run with `RUST_BACKTRACE=";
 /// Characters of a quoted line.
 const WIDTH: usize = 240;
 
@@ -66,7 +68,7 @@ impl GuestLog {
         };
         let lines: Vec<&str> = printed
             .lines()
-            .filter(|line| !line.trim().is_empty())
+            .filter(|line| !line.trim().is_empty() && !line.starts_with(ADVICE))
             .collect();
         let last = &lines[lines.len().saturating_sub(QUOTED)..];
         let mut quoted: Vec<String> = last
@@ -184,5 +186,9 @@ mod tests {
         }
         let quoted = log.quote();
         assert_eq!((quoted.len(), quoted[0].as_str()), (10, "line 10"));
+        log.push(
+            b"note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n",
+        );
+        assert_eq!(log.quote(), quoted);
     }
 }

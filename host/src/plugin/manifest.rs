@@ -82,6 +82,16 @@ pub enum Maximum {
 }
 
 impl Manifest {
+    /// Reads a manifest that stands in no component yet.
+    pub fn read(json: &[u8]) -> Result<Self, String> {
+        Self::parse(json)
+    }
+
+    /// Whether a plugin can be called so.
+    pub fn is_name(text: &str) -> bool {
+        is_name(text)
+    }
+
     /// Reads a manifest. The error is one sentence, escaped.
     pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
         // Some linkers pad sections with zeros.

@@ -1,11 +1,12 @@
 //! The only room that knows wasmtime: load, verify, grant, limit, call.
 //!
 //! Two halves. Inspection (`locate`, `sections`, `manifest`, `exports`, `component`, `schema`, `requests`,
-//! `capabilities`, `consent`, `limits_config`, `compiled`) never runs or compiles guest code. The other half calls it: `host` is the door,
+//! `capabilities`, `consent`, `limits_config`, `compiled`, and for authors `authoring`) never runs or compiles guest code. The other half calls it: `host` is the door,
 //! `load` compiles and links, `call` makes one call in a fresh `state`, `imports` are what a guest can ask for (each through the
 //! seam of `tap`), and `answer` and `failure` are what comes back.
 
 mod answer;
+mod authoring;
 mod binding;
 mod bindings;
 mod books;
@@ -55,6 +56,7 @@ mod tests;
 mod text;
 mod uses;
 
+pub use authoring::{inspect_bytes, with_manifest};
 pub use binding::{Binding, LogLevel, LogSink, NoSecrets, NoSink, Secrets, Services};
 pub use books::{Books, KeepError, NoBooks, Room, Standing, StateError};
 pub use capabilities::{Capabilities, DirectoryAccess, HttpRight, Programs};

@@ -15,6 +15,8 @@ use wasmparser::{
     ComponentType, ComponentTypeDeclaration,
 };
 
+use super::error::{LoadError, LoadErrorKind};
+
 /// The custom section with the manifest.
 pub(super) const MANIFEST_SECTION: &str = "runner:plugin";
 /// The longest manifest. A schema with a hundred keys has 20 KiB.
@@ -57,6 +59,15 @@ impl From<BinaryReaderError> for Damage {
 }
 
 impl Damage {
+    /// The error about a file.
+    pub(super) fn about(self, subject: &str) -> LoadError {
+        let error = LoadError::new(LoadErrorKind::NotAComponent, subject, self.message);
+        match self.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+
     fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -148,8 +159,9 @@ fn check_header(file: &[u8]) -> Result<(), Damage> {
     Err(if file.is_empty() {
         Damage::new("the file is empty")
     } else if file.starts_with(&CORE_MODULE) {
-        Damage::new("this is a core WebAssembly module, not a component")
-            .hint("build it for `wasm32-wasip2`, or convert it with `wasm-tools component new`")
+        Damage::new("this is a core WebAssembly module, not a component").hint(
+            "Rust: build it for `wasm32-wasip2`. C: `wasm-tools component new`, then `runner plugin pack`",
+        )
     } else if file.starts_with(b"\0asm") {
         Damage::new(
             "this is WebAssembly of a version that is not known here, or a file that is cut short",

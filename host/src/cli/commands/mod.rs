@@ -1,6 +1,7 @@
 //! One file per verb: its arguments, whose comments are its manual, and what it does.
 
 pub(super) mod acquire;
+mod author;
 pub(super) mod completions;
 pub(super) mod config;
 pub(super) mod cp;

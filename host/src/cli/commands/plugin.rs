@@ -4,9 +4,9 @@ use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::distribution;
 use super::plugin_tape::{self, Record, Replay};
 use super::plugin_test::{self, Test};
+use super::{author, distribution};
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::{exit_code, values};
@@ -58,6 +58,8 @@ Examples:
     Test(Box<Test>),
     Record(Record),
     Replay(Replay),
+    New(author::New),
+    Pack(author::Pack),
 }
 
 /// Which source is meant: by its name, or as `--source`.
@@ -100,7 +102,9 @@ impl Plugin {
             | PluginVerb::Distribution(_)
             | PluginVerb::Test(_)
             | PluginVerb::Record(_)
-            | PluginVerb::Replay(_) => None,
+            | PluginVerb::Replay(_)
+            | PluginVerb::New(_)
+            | PluginVerb::Pack(_) => None,
         }
     }
 }
@@ -133,6 +137,8 @@ pub(crate) fn run(args: Plugin, context: &Context) -> Outcome {
         PluginVerb::Test(args) => plugin_test::run(&args, context),
         PluginVerb::Record(args) => plugin_tape::record(&args, context),
         PluginVerb::Replay(args) => plugin_tape::replay(&args, context),
+        PluginVerb::New(args) => author::new(&args, context),
+        PluginVerb::Pack(args) => author::pack(&args, context),
     }
 }
 
