@@ -15,7 +15,21 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 /// Folders of `plugins/`, in the order of the table. Package `runner-plugin-NAME`.
-const PLUGINS: [&str; 6] = ["adhoc", "chroot", "command", "container", "local", "ssh"];
+const PLUGINS: [&str; 13] = [
+    "adhoc",
+    "chroot",
+    "command",
+    "container",
+    "ec2",
+    "gce",
+    "incus",
+    "kubernetes",
+    "linode",
+    "local",
+    "openstack",
+    "qemu",
+    "ssh",
+];
 const TARGET: &str = "wasm32-wasip2";
 /// Folders whose files the program carries for `plugin new`.
 const CARRIED: [&str; 6] = [

@@ -79,11 +79,39 @@ need perl perl-base
 need shellcheck shellcheck
 need tar tar
 need gzip gzip
-need openssl openssl
 need python3 python3-venv
 need docker-registry docker-registry
+need dropbear dropbear-bin
+need lz4 lz4
+need mke2fs e2fsprogs
 need openssl openssl
 need make make
+need curl curl
+need kubectl kubernetes-client
+# Debian 12 has them, but too old, in its backports; see `backports` below.
+newer=()
+newer() { [ -e "$1" ] || have "$1" || newer+=("$2"); }
+newer qemu-system-x86_64 qemu-system-x86
+newer qemu-img qemu-utils
+newer incus incus-client
+newer /usr/libexec/incus/incusd incus-base
+# apt-get, preferring the backports of Debian 12 without making them a source of this machine. Elsewhere just apt-get.
+backports() {
+    local lists=$scratch/apt release mirror
+    release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    if [ "$release" != bookworm ]; then
+        DEBIAN_FRONTEND=noninteractive apt-get "$@"
+        return
+    fi
+    mkdir -p "$lists/parts" "$lists/lists/partial"
+    cp /etc/apt/sources.list.d/* "$lists/parts/" 2> /dev/null || true
+    [ ! -s /etc/apt/sources.list ] || cp /etc/apt/sources.list "$lists/parts/main.list"
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Release: bookworm' | head -n 1)
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror bookworm-backports main" > "$lists/parts/backports.list"
+    local options=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$lists/parts" -o "Dir::State::lists=$lists/lists")
+    apt-get "${options[@]}" update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" -t bookworm-backports "$@"
+}
 debian=
 if [ "$(id -u)" = 0 ] && have apt-get; then
     debian=yes
@@ -94,8 +122,12 @@ if [ "$(id -u)" = 0 ] && have apt-get; then
         apt-get update -qq
         DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null
     fi
-elif [ ${#missing[@]} -gt 0 ]; then
-    note "SKIPPING what needs (as root on Debian this installs them): ${missing[*]}"
+    if [ ${#newer[@]} -gt 0 ]; then
+        note "installing: ${newer[*]}"
+        backports install -qq -y --no-install-recommends "${newer[@]}" > /dev/null
+    fi
+elif [ ${#missing[@]} -gt 0 ] || [ ${#newer[@]} -gt 0 ]; then
+    note "SKIPPING what needs (as root on Debian this installs them): ${missing[*]} ${newer[*]}"
 fi
 
 # The client that nobody here wrote. Kept beside the build, so that the second run needs no network.
@@ -117,6 +149,28 @@ if toolchains=$(tests/toolchains.sh "$target/toolchains"); then
     export RUNNER_TESTS_TOOLCHAINS=$toolchains
 else
     note "SKIPPING plugins in Python, JavaScript and C: their toolchains could not be installed"
+fi
+
+# An emulator of EC2, likewise kept; one that is there already will do.
+moto=$target/moto-5.2.1
+if python3 -c 'import moto.ec2, moto.server, werkzeug' 2> /dev/null; then
+    RUNNER_TESTS_MOTO=$(python3 -c 'import sys; print(sys.executable)')
+    export RUNNER_TESTS_MOTO
+else
+    if [ ! -e "$moto/complete" ]; then
+        rm -rf "$moto"
+        if python3 -m venv "$moto" && "$moto/bin/pip" install --quiet --disable-pip-version-check 'moto[ec2,server]==5.2.1'; then
+            touch "$moto/complete"
+        else
+            note "SKIPPING moto: it could not be installed"
+        fi
+    fi
+    [ -e "$moto/complete" ] && export RUNNER_TESTS_MOTO=$moto/bin/python3
+fi
+
+# The machine for QEMU, likewise kept.
+if [ -n "$debian" ]; then
+    tests/vm.sh "$target/tiny-vm" && export RUNNER_TESTS_VM=$target/tiny-vm
 fi
 
 if [ ${#filter[@]} -eq 0 ]; then

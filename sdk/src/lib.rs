@@ -41,6 +41,7 @@
 
 mod adapter;
 mod bindings;
+pub mod cloud;
 mod command;
 mod context;
 mod error;
@@ -54,6 +55,7 @@ mod probe;
 pub mod process;
 mod provider;
 pub mod secrets;
+pub mod shell;
 pub mod ssh;
 pub mod state;
 pub mod target;

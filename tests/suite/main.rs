@@ -19,6 +19,7 @@ mod http;
 mod kept;
 mod leases;
 mod observe;
+mod providers;
 mod provision;
 mod quickstart;
 mod registry;

@@ -299,7 +299,21 @@ fn what_is_shown_about_sources_and_plugins() {
         .collect();
     assert_eq!(
         names,
-        ["adhoc", "chroot", "command", "container", "local", "ssh"]
+        [
+            "adhoc",
+            "chroot",
+            "command",
+            "container",
+            "ec2",
+            "gce",
+            "incus",
+            "kubernetes",
+            "linode",
+            "local",
+            "openstack",
+            "qemu",
+            "ssh"
+        ]
     );
     let inspected = env
         .runner(["plugin", "inspect", "local", "--json"])

@@ -33,7 +33,21 @@ mod tests {
         let names: Vec<_> = EMBEDDED.iter().map(|embedded| embedded.name).collect();
         assert_eq!(
             names,
-            ["adhoc", "chroot", "command", "container", "local", "ssh"]
+            [
+                "adhoc",
+                "chroot",
+                "command",
+                "container",
+                "ec2",
+                "gce",
+                "incus",
+                "kubernetes",
+                "linode",
+                "local",
+                "openstack",
+                "qemu",
+                "ssh"
+            ]
         );
         for embedded in EMBEDDED {
             assert_eq!(

@@ -2,14 +2,13 @@
 //! is recognised by labels; nothing is kept here.
 
 mod engine;
-mod script;
 
 use engine::{Made, explain};
 use runner_sdk::{
     Allocated, Command, Context, Doomed, Entry, Error, ErrorKind, ExitStatus, Facts, Instance,
     Inventory, Liveness, Output, Probe, Provider, Request, Result, Signals, Stdio, log, process,
+    shell::{self, Start},
 };
-use script::Start;
 
 struct Container;
 
@@ -60,7 +59,7 @@ impl Provider for Container {
         }
         start = start.args(&config.run_args).arg(&config.image);
         start = match config.command.as_slice() {
-            [] => start.args(["-c", script::IDLE]),
+            [] => start.args(["-c", shell::IDLE]),
             command => start.args(command),
         };
         let started = process::output(start)?;
@@ -96,7 +95,7 @@ impl Provider for Container {
             exec = exec.arg("--tty");
         }
         let Start { argv, env } = if ctx.config.has_shell() {
-            script::start(&ctx.config.shell, &command)?
+            shell::start(&ctx.config.shell, &command)?
         } else {
             bare(&command, &mut exec)?
         };
@@ -220,7 +219,7 @@ impl Signals for Container {
                 "an image without a shell passes no signals on",
             ));
         }
-        let sent = inside(&made, [&ctx.config.shell, "-c", &script::send(id, signal)?])?;
+        let sent = inside(&made, [&ctx.config.shell, "-c", &shell::send(id, signal)?])?;
         if sent.status.success() {
             Ok(())
         } else {
@@ -270,7 +269,7 @@ fn verdict(ctx: &Context<Config>, made: &Made, id: &str, status: ExitStatus) -> 
     if matches!(status, ExitStatus::Code(126 | 127)) || !ctx.config.has_shell() {
         return Ok(status);
     }
-    if inside(made, [&ctx.config.shell, "-c", &script::started(id)?])?
+    if inside(made, [&ctx.config.shell, "-c", &shell::started(id)?])?
         .status
         .success()
     {

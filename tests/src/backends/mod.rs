@@ -1,8 +1,11 @@
 //! The real things that providers are tried against, started and stopped by the test that needs them, with everything
 //! they keep below the test's own directory.
 
+pub mod cloud;
+pub mod incus;
 pub mod machine;
 pub mod podman;
+pub mod qemu;
 pub mod registry;
 pub mod rootfs;
 pub mod sshd;

@@ -1,32 +1,43 @@
-//! The shell scripts that run inside the container, as text. They use nothing but a POSIX shell's own words, `sleep` and
-//! `rm`, and no byte above 127: the engines carry arguments as JSON, which would damage any other.
+//! Starting commands inside something that has a POSIX shell (a container, a pod), through a tool that carries text only and
+//! may pass no signals on. The scripts use nothing but the shell's own words, `sleep` and `rm`, and no byte above 127: such tools
+//! carry arguments as JSON, which would damage any other.
+//!
+//! A provider gives its tool what [`start`] answers, asks with [`started`] where an exit code could be the tool's own, and
+//! runs [`send`] for a signal. All of them go through the same shell.
 
-use runner_sdk::{Command, Error, Result};
+use crate::{Command, Error, Result};
 
 /// Process 1: waits, so that it reaps what is orphaned, and removes the notes of commands that have ended.
-pub(crate) const IDLE: &str = r#"trap 'exit 0' TERM
+pub const IDLE: &str = r#"trap 'exit 0' TERM
 while :; do
   sleep 60 & wait $!
-  for note in /dev/shm/.runner-*; do
+  for note in /dev/shm/.runner-* /tmp/.runner-*; do
     [ -e "$note" ] || continue
     read -r pid start <"$note"
     [ -d "/proc/$pid" ] || rm -f "$note"
   done
 done"#;
 
+/// Where notes are; every script begins with it.
+const PLACE: &str = "d=/dev/shm; [ -d $d ] || d=/tmp\n";
+
 /// Notes the process id and start time of the shell, which then becomes the command: `signals.send` finds it there,
-/// and a note is the proof that a command was started at all.
-const NOTE: &str = r#"note() { read -r l </proc/$$/stat && set -- ${l##*) } && echo "$$ ${20}" >/dev/shm/.runner-ID; }
+/// and a note is the proof that a command was started at all. Notes of what ended, and began more than an hour ago, are removed
+/// (in hundredths of a second): whoever asks for one of those asked long ago.
+const NOTE: &str = r#"note() { read -r l </proc/$$/stat && set -- ${l##*) } && echo "$$ ${20}" >$d/.runner-ID
+  for n in $d/.runner-*; do
+    read -r p s <"$n" && [ "$((s + 360000))" -lt "${20}" ] && [ ! -d "/proc/$p" ] && rm -f "$n"
+  done; }
 note 2>/dev/null
 "#;
 
 /// Asks whether the command was started.
-const STARTED: &str = "[ -e /dev/shm/.runner-ID ]";
+const STARTED: &str = "[ -e $d/.runner-ID ]";
 
 /// Signals the command's process group, as a terminal would; just the process when it leads none. The command may
 /// still be on its way to start, and its process id may have become somebody else's.
 const SEND: &str = r#"tries=0
-until { read -r pid start </dev/shm/.runner-ID && [ -n "$start" ]; } 2>/dev/null; do
+until { read -r pid start <$d/.runner-ID && [ -n "$start" ]; } 2>/dev/null; do
   tries=$((tries + 1)); [ $tries -le 10 ] || exit 0
   sleep 0.2
 done
@@ -36,17 +47,18 @@ set -- ${l##*) }
 [ "$3" != "$pid" ] || pid=-$pid
 kill -SIGNAL "$pid" 2>/dev/null || [ ! -d "/proc/${pid#-}" ]"#;
 
-/// What starts a command in the container.
-pub(crate) struct Start {
+/// What starts a command there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
     /// The shell and its arguments.
-    pub(crate) argv: Vec<Vec<u8>>,
-    /// Variables that the engine can set.
-    pub(crate) env: Vec<(String, Vec<u8>)>,
+    pub argv: Vec<Vec<u8>>,
+    /// Variables that are text, so that the tool can set them.
+    pub env: Vec<(String, Vec<u8>)>,
 }
 
 /// A script that becomes `command`. What is UTF-8 travels as an argument of its own; the rest is in the script.
-pub(crate) fn start(shell: &str, command: &Command) -> Result<Start> {
-    let mut script = NOTE.replace("ID", checked(&command.id)?);
+pub fn start(shell: &str, command: &Command) -> Result<Start> {
+    let mut script = PLACE.to_owned() + &NOTE.replace("ID", checked(&command.id)?);
     let mut env = Vec::new();
     for (name, value) in &command.env {
         if std::str::from_utf8(value).is_ok() {
@@ -95,16 +107,17 @@ fn assign(variable: &str, bytes: &[u8]) -> String {
     format!("{variable}=$(printf '{format}.')\n")
 }
 
-/// Whether the command with this id was started.
-pub(crate) fn started(id: &str) -> Result<String> {
-    Ok(STARTED.replace("ID", checked(id)?))
+/// A script that succeeds if the command with this id was started.
+pub fn started(id: &str) -> Result<String> {
+    Ok(PLACE.to_owned() + &STARTED.replace("ID", checked(id)?))
 }
 
-/// Signals the command with this id.
-pub(crate) fn send(id: &str, signal: u8) -> Result<String> {
-    Ok(SEND
-        .replace("ID", checked(id)?)
-        .replace("SIGNAL", &signal.to_string()))
+/// A script that sends `signal` to the command with this id, and succeeds as well when that has ended.
+pub fn send(id: &str, signal: u8) -> Result<String> {
+    Ok(PLACE.to_owned()
+        + &SEND
+            .replace("ID", checked(id)?)
+            .replace("SIGNAL", &signal.to_string()))
 }
 
 /// The id goes into a script: it must be what the contract says.
