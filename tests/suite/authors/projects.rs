@@ -30,9 +30,16 @@ fn proves(env: &TestEnv, component: &Path) {
         .run()
         .ok()
         .json();
-    assert_eq!(inspected["name"], "shed");
+    assert_eq!(inspected["manifest"]["name"], "shed");
     let source = component.display().to_string();
-    super::lives(env, &source);
+    // As its README and its CI say, word for word.
+    let tested = env
+        .runner(["plugin", "test"])
+        .arg(&source)
+        .args(["--level", "robust", "--grant", "--json"])
+        .run();
+    assert_eq!(tested.json()["reached"], "robust", "{tested}");
+    tested.ok();
     // What it is for: commands that give way, as configured.
     let outcome = env
         .runner(["exec", "--grant", "--source"])
