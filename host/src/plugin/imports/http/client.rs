@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Read as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,10 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Body, Proxy};
 
+use super::names::Names;
 use super::outgoing::Outgoing;
 use super::settings::HttpSettings;
+use super::threads::Threads;
 use super::tls::TlsConnector;
 use super::tokens::Tokens;
 use super::{LARGEST_BODY, LARGEST_HEADERS, address, chain, failed, unavailable};
@@ -36,9 +38,12 @@ const IDLE_FOR: Duration = Duration::from_secs(30);
 /// Clients that are kept while nobody uses them.
 const CLIENTS: usize = 64;
 
-/// The clients of one process.
+/// The clients of one process, and the threads that they work on.
 #[derive(Default)]
-pub(crate) struct Clients(Mutex<HashMap<String, Arc<Client>>>);
+pub(crate) struct Clients {
+    clients: Mutex<HashMap<String, Arc<Client>>>,
+    pub(super) threads: Threads,
+}
 
 impl Clients {
     /// The client for a source with this plugin, these rights and these settings.
@@ -49,7 +54,7 @@ impl Clients {
         settings: &HttpSettings,
     ) -> Result<Arc<Client>, String> {
         let key = key(plugin, rights, settings);
-        let mut clients = lock(&self.0);
+        let mut clients = lock(&self.clients);
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
@@ -103,6 +108,7 @@ impl Client {
         let checked = Checked {
             grant: Arc::new(rights.grant.clone()),
             remedy: rights.remedy("http"),
+            names: Arc::default(),
         };
         let ca_file = settings.ca_file.as_deref();
         let direct = ().chain(TcpConnector::default()).chain(TlsConnector::new(ca_file)?);
@@ -236,6 +242,7 @@ struct Checked {
     grant: Arc<Capabilities>,
     /// How more is granted.
     remedy: String,
+    names: Arc<Names>,
 }
 
 impl fmt::Debug for Checked {
@@ -296,13 +303,31 @@ impl Resolver for Checked {
         config: &ureq::config::Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let addresses = DefaultResolver::default().resolve(uri, config, timeout)?;
-        for address in addresses.iter() {
-            let host = uri.host().unwrap_or_default();
-            self.allows(host, address.port(), address.ip())
+        let host = uri.host().unwrap_or_default();
+        let default = match uri.scheme_str() {
+            Some("https") => 443,
+            _ => 80,
+        };
+        let port = uri.port_u16().unwrap_or(default);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let found = if let Ok(address) = bare.parse() {
+            vec![SocketAddr::new(address, port)]
+        } else if let Some(known) = self.names.get(host, port) {
+            known
+        } else {
+            // Each look-up with a timeout costs a thread.
+            let found = DefaultResolver::default().resolve(uri, config, timeout)?;
+            let found: Vec<_> = found.iter().copied().collect();
+            self.names.keep(host, port, &found);
+            found
+        };
+        let mut allowed = self.empty();
+        for address in found {
+            self.allows(host, port, address.ip())
                 .map_err(|refused| ureq::Error::Other(Box::new(refused)))?;
+            allowed.push(address);
         }
-        Ok(addresses)
+        Ok(allowed)
     }
 }
 

@@ -13,12 +13,14 @@
 mod address;
 mod auth;
 mod client;
+mod names;
 mod outgoing;
 mod placeholder;
 mod scrub;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod tls;
 mod tokens;
 mod url;
@@ -59,8 +61,6 @@ const LARGEST_HEADERS: usize = 64 << 10;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Whatever the plugin says.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
-/// Of the thread that an exchange runs on; most of it is never touched.
-const STACK: usize = 1 << 20;
 /// Exchanges of one call that may run at the same time.
 const AT_ONCE: usize = 32;
 
@@ -154,13 +154,10 @@ impl Outbound {
         // A thread of its own: it cannot be interrupted, and nobody should have to wait for it to the end of its timeout
         // when the call is over, least of all the end of the program.
         let (answer, answered) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name("plugin-http".into())
-            .stack_size(STACK)
-            .spawn(move || {
-                let outcome = exchange.perform(bound.rights(), &*bound.services.secrets);
-                let _nobody_waits = answer.send(outcome);
-            });
+        let thread = self.bound.http_clients.threads.run(move || {
+            let outcome = exchange.perform(bound.rights(), &*bound.services.secrets);
+            let _nobody_waits = answer.send(outcome);
+        });
         if let Err(e) = thread {
             return Ok(Err(unavailable(format!("no thread for the request: {e}"))));
         }
