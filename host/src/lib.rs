@@ -18,6 +18,7 @@ pub mod report;
 pub mod store;
 pub mod tape;
 pub mod terminal;
+mod tls;
 pub mod transfer;
 pub mod transport;
 pub mod workdir;

@@ -8,7 +8,7 @@ use runner_core::id::Token;
 
 use crate::config::Roots;
 use crate::engine::{EngineError, FailureKind, Result, SCRIPT_OF};
-use crate::registry::{Credentials, Network};
+use crate::registry::Credentials;
 
 /// Where things are and who we are. Directories are not made before something is put into them.
 #[derive(Clone, Debug)]
@@ -142,14 +142,6 @@ impl Environment {
     /// The value of a secret that was set in the environment.
     pub(super) fn secret(&self, name: &str) -> Option<OsString> {
         env::var_os(format!("RUNNER_SECRET_{name}"))
-    }
-
-    /// How registries are reached: through the proxy that `ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
-    pub(super) fn network(&self, plain_http: bool) -> Network {
-        Network {
-            proxy: ureq::Proxy::try_from_env(),
-            plain_http,
-        }
     }
 
     /// Passwords for registries.

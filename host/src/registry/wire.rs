@@ -7,9 +7,12 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, Method, Request, StatusCode, header};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
 use ureq::{Agent, Body, Proxy};
 
 use super::error::{RegistryError, RegistryErrorKind, Result, short};
+use crate::tls::TlsConnector;
 
 /// Until a connection stands, and between two signs of life.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,10 +24,12 @@ const MOST_HOPS: usize = 5;
 const LARGEST_ERROR: u64 = 16 << 10;
 
 /// How the outside is reached.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Network {
-    /// Of the environment.
+    /// The operator's, or that of the environment.
     pub proxy: Option<Proxy>,
+    /// Whose certificates are trusted.
+    pub tls: TlsConnector,
     /// Speak `http` to every registry.
     pub plain_http: bool,
 }
@@ -69,7 +74,7 @@ impl Network {
     /// Opens nothing yet.
     pub(super) fn wire(&self) -> Wire {
         let agent = |proxy| {
-            Agent::config_builder()
+            let config = Agent::config_builder()
                 .http_status_as_error(false)
                 // Each hop is looked at here.
                 .max_redirects(0)
@@ -83,8 +88,12 @@ impl Network {
                 // Digests are over the content as it is.
                 .accept_encoding("identity")
                 .user_agent(concat!("runner/", env!("CARGO_PKG_VERSION")))
-                .build()
-                .new_agent()
+                .build();
+            let connector =
+                ().chain(ConnectProxyConnector::default())
+                    .chain(TcpConnector::default())
+                    .chain(self.tls.clone());
+            Agent::with_parts(config, connector, DefaultResolver::default())
         };
         Wire {
             agent: agent(self.proxy.clone()),
@@ -387,7 +396,12 @@ mod tests {
 
     #[test]
     fn plain_text_stays_on_this_machine() {
-        let wire = Network::default().wire();
+        let network = |plain_http| Network {
+            proxy: None,
+            tls: TlsConnector::new(None).unwrap(),
+            plain_http,
+        };
+        let wire = network(false).wire();
         for (host, scheme) in [
             ("localhost:5000", "http"),
             ("127.0.0.1:5000", "http"),
@@ -400,11 +414,10 @@ mod tests {
         ] {
             assert_eq!(wire.address(host, "/v2/").scheme, scheme, "{host}");
         }
-        let plain = Network {
-            plain_http: true,
-            ..Network::default()
-        };
-        assert_eq!(plain.wire().address("r.example", "/").scheme, "http");
+        assert_eq!(
+            network(true).wire().address("r.example", "/").scheme,
+            "http"
+        );
     }
 
     #[test]

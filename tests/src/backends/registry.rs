@@ -23,22 +23,27 @@ pub struct Registry {
 impl Registry {
     /// Starts one that asks nobody who he is. None, loudly, when it cannot work here.
     pub fn start(env: &TestEnv) -> Option<Self> {
-        Self::start_with(env, false)
+        Self::start_with(env, &Way::Open)
     }
 
     /// Starts one that wants [`LOGIN`].
     pub fn start_private(env: &TestEnv) -> Option<Self> {
-        Self::start_with(env, true)
+        Self::start_with(env, &Way::Private)
     }
 
-    fn start_with(env: &TestEnv, private: bool) -> Option<Self> {
+    /// Starts one that speaks TLS, with this certificate.
+    pub fn start_tls(env: &TestEnv, certificate: &Path, key: &Path) -> Option<Self> {
+        Self::start_with(env, &Way::Tls(certificate, key))
+    }
+
+    fn start_with(env: &TestEnv, way: &Way<'_>) -> Option<Self> {
         let Some(binary) = program("docker-registry") else {
             skip("there is no docker-registry (Debian: docker-registry)");
             return None;
         };
         // Another process may take the port between our look and the registry's start.
         let (child, port) = (0..20)
-            .find_map(|_| listen(&binary, env, private))
+            .find_map(|_| listen(&binary, env, way))
             .expect("docker-registry starts");
         Some(Self { child, port })
     }
@@ -61,25 +66,38 @@ impl Drop for Registry {
     }
 }
 
-fn listen(binary: &Path, env: &TestEnv, private: bool) -> Option<(Child, u16)> {
+/// Who may come in, and how.
+enum Way<'a> {
+    Open,
+    Private,
+    Tls(&'a Path, &'a Path),
+}
+
+fn listen(binary: &Path, env: &TestEnv, way: &Way<'_>) -> Option<(Child, u16)> {
     let port = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a free port")
         .port();
     let folder = format!("registry-{port}");
     let passwords = env.write(format!("{folder}/htpasswd"), HTPASSWD);
-    let auth = match private {
-        true => format!(
+    // `http` is the last section.
+    let more = match way {
+        Way::Open => String::new(),
+        Way::Private => format!(
             "auth:\n  htpasswd:\n    realm: tests\n    path: {}\n",
             passwords.display()
         ),
-        false => String::new(),
+        Way::Tls(certificate, key) => format!(
+            "  tls:\n    certificate: {}\n    key: {}\n",
+            certificate.display(),
+            key.display()
+        ),
     };
     let config = env.write(
         format!("{folder}/config.yml"),
         format!(
             "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    \
-             rootdirectory: {}\n  maintenance:\n    uploadpurging:\n      enabled: false\nhttp:\n  addr: 127.0.0.1:{port}\n{auth}",
+             rootdirectory: {}\n  maintenance:\n    uploadpurging:\n      enabled: false\nhttp:\n  addr: 127.0.0.1:{port}\n{more}",
             env.path(format!("{folder}/data")).display()
         ),
     );

@@ -3,6 +3,7 @@
 mod everyday;
 mod hostile;
 mod layout;
+mod reach;
 mod signatures;
 mod team;
 

@@ -16,7 +16,7 @@ impl App {
         file: &Path,
         options: &FetchOptions,
     ) -> Result<Vec<(String, String)>> {
-        let client = self.registry(options);
+        let client = self.registry(options)?;
         let mut places = Vec::new();
         for one in wanted {
             places.push(self.place(&client, one, options)?);

@@ -65,7 +65,7 @@ impl App {
             ));
             return Ok(installed);
         }
-        let client = self.registry(options);
+        let client = self.registry(options)?;
         let place = self.place(&client, wanted, options)?;
         let candidate = self.candidate(&client, place, options)?;
         self.take(candidate, options)
@@ -99,7 +99,7 @@ impl App {
                 notes: Vec::new(),
             });
         }
-        let client = self.registry(options);
+        let client = self.registry(options)?;
         let place = Place {
             repository: locked.from.clone(),
             which: Which::Digest(locked.manifest.clone()),

@@ -5,6 +5,7 @@
 
 mod carry;
 mod install;
+mod network;
 mod publish;
 mod search;
 mod update;
@@ -65,11 +66,6 @@ struct Place {
 }
 
 impl App {
-    fn registry(&self, options: &FetchOptions) -> Client {
-        let network = self.environment().network(options.plain_http);
-        Client::new(&network, self.environment().credentials())
-    }
-
     /// Whose signatures count.
     fn policy(&self, options: &FetchOptions) -> Result<Policy> {
         let settings = self.config().settings()?;

@@ -98,7 +98,7 @@ impl App {
         let client = self.registry(&FetchOptions {
             plain_http: request.plain_http,
             ..FetchOptions::default()
-        });
+        })?;
         let subject = format!("oci://{repository}:{tag}");
         let there = match client.manifest(repository, &tag) {
             Ok((digest, _)) => Some(digest),
@@ -151,7 +151,7 @@ impl App {
         let client = self.registry(&FetchOptions {
             plain_http,
             ..FetchOptions::default()
-        });
+        })?;
         let repository = &reference.repository;
         let (_, manifest) = client.manifest(repository, &tag_of(&version))?;
         client.push_manifest(repository, &yanked_tag_of(&version), &manifest)?;

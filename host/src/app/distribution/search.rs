@@ -65,7 +65,7 @@ impl App {
                 "name one with `--registry HOST`, or write `registries` in `[plugins]` of your `config.toml`",
             ));
         }
-        let client = self.registry(options);
+        let client = self.registry(options)?;
         let mut found = Vec::new();
         for prefix in prefixes {
             for repository in client.catalogue(&prefix)? {
@@ -80,7 +80,7 @@ impl App {
 
     /// The installed plugins that came from registries, beside what is there now.
     pub fn plugin_outdated(&self, options: &FetchOptions) -> Result<Vec<Outdated>> {
-        let client = self.registry(options);
+        let client = self.registry(options)?;
         let mut all = Vec::new();
         for (_, receipt) in self.registered(&[])? {
             let tags = match client.tags(&receipt.from) {

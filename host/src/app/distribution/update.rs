@@ -35,7 +35,7 @@ pub struct Change {
 impl App {
     /// The newer versions of some installed plugins, or of all; fetched and looked at, not installed.
     pub fn plugin_updates(&self, names: &[String], options: &FetchOptions) -> Result<Vec<Update>> {
-        let client = self.registry(options);
+        let client = self.registry(options)?;
         let mut updates = Vec::new();
         for (component, receipt) in self.registered(names)? {
             let wanted = Wanted::At(Reference {

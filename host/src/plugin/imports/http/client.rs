@@ -21,7 +21,6 @@ use super::names::Names;
 use super::outgoing::Outgoing;
 use super::settings::HttpSettings;
 use super::threads::Threads;
-use super::tls::TlsConnector;
 use super::tokens::Tokens;
 use super::{LARGEST_BODY, LARGEST_HEADERS, address, chain, failed, unavailable};
 use crate::plugin::Capabilities;
@@ -29,6 +28,7 @@ use crate::plugin::bindings::http::Response;
 use crate::plugin::bindings::types::{Error, Failure};
 use crate::plugin::engine::lock;
 use crate::plugin::rights::Rights;
+use crate::tls::TlsConnector;
 
 /// Connections that wait for the next request, per client and per host.
 const IDLE: usize = 64;

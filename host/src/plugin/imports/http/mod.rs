@@ -21,7 +21,6 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod threads;
-mod tls;
 mod tokens;
 mod url;
 mod vault;

@@ -1,5 +1,5 @@
-//! TLS by the host: the built-in roots (Mozilla's), and those that the operator adds. ureq's own connector can
-//! have one or the other, and not both.
+//! TLS of everything that the host says over HTTP, for plugins and to registries: the built-in roots (Mozilla's), and those
+//! that the operator adds. ureq's own connector can have one or the other, and not both.
 
 use std::fmt;
 use std::io::{Read as _, Write as _};
@@ -15,11 +15,12 @@ use ureq::unversioned::transport::{
 };
 
 /// Puts TLS onto connections that need it.
-pub(super) struct TlsConnector(Arc<ClientConfig>);
+#[derive(Clone)]
+pub struct TlsConnector(Arc<ClientConfig>);
 
 impl TlsConnector {
     /// With the certificates of this file beside the built-in ones.
-    pub(super) fn new(ca_file: Option<&Path>) -> Result<Self, String> {
+    pub(crate) fn new(ca_file: Option<&Path>) -> Result<Self, String> {
         let mut roots = RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         };
@@ -97,7 +98,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
 }
 
 /// A connection with TLS on it.
-pub(super) struct TlsTransport {
+pub struct TlsTransport {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,
 }
