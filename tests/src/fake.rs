@@ -72,6 +72,25 @@ impl Fake {
             .collect()
     }
 
+    /// The versions of the component that this call of an instance reached.
+    pub fn served(&self, call: &str, token: &str) -> Vec<String> {
+        let end = format!("-{call}-{token}");
+        let mut versions: Vec<String> = self
+            .names("served")
+            .iter()
+            .filter_map(|name| Some(name.strip_suffix(&end)?.to_owned()))
+            .collect();
+        versions.sort();
+        versions
+    }
+
+    /// What each instance that exists was made by, by its token.
+    pub fn makers(&self) -> Vec<(String, String)> {
+        let live = self.live().into_iter();
+        live.map(|token| (self.served("allocate", &token).join(","), token))
+            .collect()
+    }
+
     /// Rules that the backend saw broken: more instances than its capacity, a token used twice.
     pub fn violations(&self) -> String {
         self.names("violations").join(", ")

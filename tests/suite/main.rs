@@ -31,5 +31,6 @@ mod spread_run;
 mod testr;
 mod tickets;
 mod tidy;
+mod versions;
 mod watchdog;
 mod words;

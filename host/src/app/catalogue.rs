@@ -192,6 +192,7 @@ impl Catalogue for AppCatalogue {
     }
 
     fn current(&self, source: &SourceName) -> Result<Option<(Policy, String)>> {
+        self.0.look_at_promotions()?;
         if let Some(current) = self.0.0.memo.current(source, self.0.now()) {
             return Ok(current);
         }
@@ -213,6 +214,18 @@ impl Catalogue for AppCatalogue {
         let config = self.0.named(source)?;
         let resolved = self.0.resolve(config, source.to_string(), &[])?;
         self.0.define(resolved, &Refuse)
+    }
+
+    fn candidate(&self, source: &SourceName, digest: &str) -> Result<Definition> {
+        self.0.tried(source, digest)
+    }
+
+    fn lost(&self, definition: &Definition) -> Option<String> {
+        self.0.lost(definition)
+    }
+
+    fn tidy(&self) {
+        self.0.tidy();
     }
 
     fn tags(&self, source: &SourceName) -> Vec<Tag> {
@@ -240,6 +253,7 @@ impl Catalogue for AppCatalogue {
     }
 
     fn listings(&self) -> Result<Vec<Listing>> {
+        self.0.look_at_promotions()?;
         if let Some(listings) = self.0.0.memo.listings(self.0.now()) {
             return Ok(listings);
         }

@@ -92,12 +92,15 @@ impl Environment {
             _ => env::temp_dir().join(format!("runner-{}", uid.as_raw())),
         };
         let text = |variable: &str| env::var(variable).ok().filter(|text| !text.is_empty());
+        let data = own("RUNNER_DATA_DIR", xdg("XDG_DATA_HOME", ".local/share"));
+        let mut roots = Roots::find(user_config.clone(), home.join(".config/crcache"), &absolute);
+        roots.plugins = Some(data.join("plugins"));
         Ok(Self {
             // crcache knows nothing of XDG: its directory is this one, wherever ours is.
-            roots: Roots::find(user_config.clone(), home.join(".config/crcache"), &absolute),
+            roots,
             state: own("RUNNER_STATE_DIR", xdg("XDG_STATE_HOME", ".local/state")),
             cache: own("RUNNER_CACHE_DIR", xdg("XDG_CACHE_HOME", ".cache")),
-            data: own("RUNNER_DATA_DIR", xdg("XDG_DATA_HOME", ".local/share")),
+            data,
             user_config,
             runtime,
             registry_auth: named

@@ -23,6 +23,19 @@ impl App {
         argument: &str,
         consent: &dyn Consent,
     ) -> Result<Capabilities> {
+        let command = format!("runner plugin grant --source {}", shell_word(argument));
+        self.granted_by(source, component, requested, command, consent)
+    }
+
+    /// The same, where another command than `plugin grant` would grant it.
+    pub(super) fn granted_by(
+        &self,
+        source: &SourceConfig,
+        component: &Component,
+        requested: &Capabilities,
+        command: String,
+        consent: &dyn Consent,
+    ) -> Result<Capabilities> {
         let reference = &component.reference;
         let known = self
             .store()?
@@ -67,7 +80,7 @@ impl App {
             requested: requested.clone(),
             missing,
             previous,
-            command: format!("runner plugin grant --source {}", shell_word(argument)),
+            command,
         };
         match consent.ask(&ask) {
             Answer::Grant => {
@@ -157,7 +170,7 @@ fn refusal(ask: &GrantAsk, revoked: bool) -> EngineError {
 }
 
 /// A word as a POSIX shell reads it back.
-fn shell_word(text: &str) -> String {
+pub(super) fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use runner_core::id::SourceName;
 use serde_json::Value;
 
+use super::App;
 use super::consent::{Consent, Refuse};
 use super::resolve::{Bound, invalid, json, locator};
-use super::{App, unloadable};
 use crate::config::{ConfigError, SourceConfig, SourceKind};
 use crate::engine::{EngineError, FailureKind, Result, chain};
 use crate::plugin::{Capabilities, Component, Config, Limits};
@@ -126,9 +126,7 @@ impl App {
             requested,
         } = found;
         let grant = self.granted(source, &component, &requested, argument, consent)?;
-        if !component.reference.embedded {
-            component.keep(&self.plugin_dirs()).map_err(unloadable)?;
-        }
+        self.keep(&component)?;
         Ok(Bound {
             component: component.reference,
             config,

@@ -22,12 +22,31 @@ pub(super) struct Memo(Mutex<Option<Kept>>);
 struct Kept {
     listings: Option<(Vec<Listing>, Option<Timestamp>)>,
     current: HashMap<SourceName, (Current, Option<Timestamp>)>,
+    /// The promotions that were in force.
+    promotions: (i64, i64),
 }
 
 impl Memo {
     /// The configuration was read: what was known is void.
     pub(super) fn renew(&self) {
         *self.kept() = Some(Kept::default());
+    }
+
+    /// These promotions are in force: where others were, what was known is void.
+    pub(super) fn under(&self, promotions: (i64, i64)) {
+        if let Some(kept) = self.kept().as_mut()
+            && kept.promotions != promotions
+        {
+            *kept = Kept {
+                promotions,
+                ..Kept::default()
+            };
+        }
+    }
+
+    /// It keeps anything at all.
+    pub(super) fn is_on(&self) -> bool {
+        self.kept().is_some()
     }
 
     /// Every listing, if it was asked for before.

@@ -5,7 +5,9 @@
 
 mod audit;
 mod books;
+mod canary;
 mod catalogue;
+mod components;
 mod consent;
 mod distribution;
 mod environment;
@@ -61,6 +63,10 @@ struct Parts {
     memo: memo::Memo,
     /// What was granted for this call of the program only.
     once: Mutex<BTreeMap<(SourceName, String), Capabilities>>,
+    /// Components that instances are about to be made with: nobody removes their copies.
+    held: components::HeldHere,
+    /// The components of configured sources, as they were when the configuration was read last.
+    components: Mutex<BTreeMap<SourceName, String>>,
     /// Looks on at everything that providers ask for: this is a trial.
     tap: Option<Arc<dyn Tap>>,
     /// Of a trial's single calls.
@@ -97,6 +103,8 @@ impl App {
             uses: Arc::default(),
             memo: memo::Memo::default(),
             once: Mutex::default(),
+            held: components::HeldHere::default(),
+            components: Mutex::default(),
             tap,
             kept: trial_books::KeptHere::default(),
         }))
@@ -117,12 +125,17 @@ impl App {
     /// Reads the configuration anew, for a process that lives on. What is broken, be it only for its plugin, stays as it
     /// was and is reported.
     pub fn reload(&self) -> Changes {
-        let changes = self.config().reload(|source| {
+        let mut components = BTreeMap::new();
+        let found = std::cell::RefCell::new(&mut components);
+        let mut changes = self.config().reload(|source| {
             let resolved = match source.kind {
                 SourceKind::Pool { .. } => Ok(()),
                 SourceKind::Provider { .. } => self
                     .resolve(source.clone(), source.name.to_string(), &[])
-                    .map(drop),
+                    .map(|resolved| {
+                        let digest = resolved.component.reference.digest;
+                        found.borrow_mut().insert(source.name.clone(), digest);
+                    }),
             };
             let mut hooks = 0..source.hooks.len();
             resolved
@@ -131,6 +144,7 @@ impl App {
                 })
                 .map_err(|error| problems_of(source, error))
         });
+        self.note_components(components, &mut changes);
         self.0.memo.renew();
         changes
     }

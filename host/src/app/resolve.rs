@@ -51,7 +51,7 @@ pub(super) struct Resolved {
 }
 
 /// A source whose plugin cannot be loaded: with the place where it is named, when it was configured.
-fn unusable_type(source: &SourceConfig, error: LoadError) -> EngineError {
+pub(super) fn unusable_type(source: &SourceConfig, error: LoadError) -> EngineError {
     if source.file.is_none() {
         return unloadable(error);
     }
@@ -257,16 +257,18 @@ impl App {
         argument: String,
         options: &[(String, String)],
     ) -> Result<Resolved> {
-        let SourceKind::Provider { plugin } = &source.kind else {
-            return Err(invalid(format!(
-                "`{}` is a pool, not a source of its own",
-                source.name
-            )));
-        };
-        let component = self
-            .plugins()
-            .inspect(&locator(plugin))
-            .map_err(|error| unusable_type(&source, error))?;
+        let component = self.component_of(&source)?;
+        self.resolve_as(source, component, argument, options)
+    }
+
+    /// The same with this component, whatever the configuration names.
+    pub(super) fn resolve_as(
+        &self,
+        source: SourceConfig,
+        component: Component,
+        argument: String,
+        options: &[(String, String)],
+    ) -> Result<Resolved> {
         if component.is_hook() {
             return Err(invalid(format!(
                 "`{}` is a hook, not a provider",
@@ -346,12 +348,7 @@ impl App {
             &resolved.argument,
             consent,
         )?;
-        if !resolved.component.reference.embedded {
-            resolved
-                .component
-                .keep(&self.plugin_dirs())
-                .map_err(unloadable)?;
-        }
+        self.keep(&resolved.component)?;
         let shape = self.shape(&resolved)?;
         let bound = Bound {
             component: resolved.component.reference.clone(),
@@ -369,6 +366,7 @@ impl App {
                 "`{}` {}",
                 resolved.component.reference.name, resolved.component.reference.version
             ),
+            component: resolved.component.reference.digest.clone(),
             shape,
             workdir: resolved.requested.workdir,
             scripts: resolved.source.scripts.clone().into(),

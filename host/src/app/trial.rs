@@ -87,9 +87,7 @@ impl App {
             .plugins()
             .inspect(&self.locator_of(source)?)
             .map_err(unloadable)?;
-        if !component.reference.embedded {
-            component.keep(&app.plugin_dirs()).map_err(unloadable)?;
-        }
+        app.keep(&component)?;
         let bad = bad
             .iter()
             .map(|(key, value)| {

@@ -17,6 +17,15 @@ pub(super) struct Dialog;
 /// `--grant`: yes, for this call.
 pub(super) struct Always;
 
+/// `--grant` of what others make use of as well: yes, and remember it.
+pub(super) struct Lasting;
+
+impl Consent for Lasting {
+    fn ask(&self, _: &GrantAsk) -> Answer {
+        Answer::Grant
+    }
+}
+
 impl Consent for Always {
     fn ask(&self, _: &GrantAsk) -> Answer {
         Answer::Once

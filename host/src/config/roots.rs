@@ -15,6 +15,8 @@ pub struct Roots {
     pub user: Vec<PathBuf>,
     /// The project's `.runner`, then its `.crcache`. What stands there selects and limits; it never grants.
     pub project: Vec<PathBuf>,
+    /// Where installed plugins lie, as `NAME.wasm`: another file of a source's plugin is a change of the source.
+    pub plugins: Option<PathBuf>,
     /// Project directories that were found and left out, with the reason.
     pub ignored: Vec<Ignored>,
 }
@@ -145,6 +147,7 @@ mod tests {
     fn order_is_user_before_project() {
         let roots = Roots {
             user: vec!["/u/runner".into(), "/u/crcache".into()],
+            plugins: None,
             project: vec!["/p/.runner".into(), "/p/.crcache".into()],
             ignored: Vec::new(),
         };

@@ -118,6 +118,15 @@ impl SourceConfig {
         }
     }
 
+    /// It was given as a component file on the command line: no settings file has a say.
+    pub fn is_adhoc(&self) -> bool {
+        let plugin = match &self.kind {
+            SourceKind::Provider { plugin } => plugin,
+            SourceKind::Pool { .. } => return false,
+        };
+        self.file.is_none() && matches!(plugin, PluginPath::File(_))
+    }
+
     /// The source of `--source FILE.wasm:key=value,…`. Its name is the file's, without the ending and with what
     /// no source name may hold turned into `-`; the plugin's schema types the options.
     ///

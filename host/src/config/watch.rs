@@ -62,8 +62,12 @@ impl Config {
                 .into_iter()
                 .chain(source.hooks.iter().map(|hook| &hook.plugin));
             for plugin in plugins {
-                if let PluginPath::File(file) = plugin {
-                    look(file);
+                match (plugin, &self.roots().plugins) {
+                    (PluginPath::File(file), _) => look(file),
+                    (PluginPath::Name(name), Some(installed)) => {
+                        look(&installed.join(format!("{name}.wasm")));
+                    }
+                    (PluginPath::Name(_), None) => {}
                 }
             }
         }
@@ -86,6 +90,7 @@ impl Config {
             list.extend(POINTS.map(|point| folder.join(format!("{point}.d"))));
             list.insert(folder);
         }
+        list.extend(self.roots().plugins.clone());
         list.retain(|path| path.is_dir());
         list
     }

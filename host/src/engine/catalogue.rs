@@ -5,7 +5,7 @@ use std::sync::Arc;
 use runner_core::id::{SourceName, Timestamp, Token};
 use runner_core::policy::{Millis, Policy, Tag};
 
-use super::{Definition, Result};
+use super::{Definition, EngineError, Result};
 use crate::provider::{Hook, HookPoint, Provider, SshAccess};
 use crate::store::UseRow;
 
@@ -56,6 +56,19 @@ pub trait Catalogue: Send + Sync {
 
     /// What instances of a configured source are made from, when everything that it asks for is granted already.
     fn definition(&self, source: &SourceName) -> Result<Definition>;
+
+    /// The same, made of the kept component with this digest instead of the one that the source is made of otherwise.
+    fn candidate(&self, source: &SourceName, _digest: &str) -> Result<Definition> {
+        Err(EngineError::unknown_source(source))
+    }
+
+    /// What of a definition's components cannot be had any more, and what to do about it; none: they are all there.
+    fn lost(&self, _definition: &Definition) -> Option<String> {
+        None
+    }
+
+    /// Removes kept components that nothing refers to.
+    fn tidy(&self) {}
 
     /// The tags of a source as it is configured now.
     fn tags(&self, source: &SourceName) -> Vec<Tag>;

@@ -139,10 +139,16 @@ impl Engine {
                 row.retry_at = None;
                 self.store()
                     .write::<_, StoreError>(Durability::Full, |tx| {
-                        tx.save(&mut row, Some(Event::Confirmed), now)
+                        tx.save(&mut row, Some(Event::Confirmed), now)?;
+                        // What was never made is no credit to its maker.
+                        match row.handle {
+                            Some(_) => self.count_outcome(tx, &row, true, now),
+                            None => Ok(()),
+                        }
                     })?;
                 fault::point("discard:confirmed");
                 self.settle_waiters(&row.source);
+                self.catalogue().tidy();
                 Ok(())
             }
             Err(error) => {
@@ -150,7 +156,10 @@ impl Engine {
                 row.attempts += 1;
                 row.retry_at = Some(Timestamp(now.0 + pause(row.attempts).as_millis() as i64));
                 self.store()
-                    .write::<_, StoreError>(Durability::Full, |tx| tx.save(&mut row, None, now))?;
+                    .write::<_, StoreError>(Durability::Full, |tx| {
+                        tx.save(&mut row, None, now)?;
+                        self.count_outcome(tx, &row, false, now)
+                    })?;
                 Err(error)
             }
         }

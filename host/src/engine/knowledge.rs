@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 use runner_core::id::SourceName;
 use runner_core::policy::Policy;
 
+use super::canary::Candidates;
 use super::round::Scope;
 use super::{Definition, Engine, Result};
 use crate::store::{PoolQuery, SourceQuery, StoreError};
@@ -17,6 +18,8 @@ pub(super) struct Knowledge {
     pub(super) pools: Vec<PoolQuery>,
     /// What instances of a source can be made from.
     pub(super) definitions: HashMap<SourceName, std::result::Result<Definition, String>>,
+    /// The same of the component that is tried.
+    pub(super) candidates: Candidates,
 }
 
 impl Engine {

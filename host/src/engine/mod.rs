@@ -8,6 +8,7 @@
 mod access;
 mod acquire;
 mod attributes;
+mod canary;
 mod catalogue;
 mod clock;
 mod copy;
@@ -15,6 +16,7 @@ mod discard;
 mod error;
 mod facts;
 pub mod fault;
+mod grow;
 mod handover;
 mod hooks;
 mod knowledge;
@@ -51,6 +53,7 @@ use runner_core::id::{InstanceName, SourceName, Timestamp, Token};
 pub use crate::store::{EventFilter, OperationFilter};
 pub use acquire::Acquired;
 pub use attributes::attributes_of;
+pub use canary::{CanaryStatus, Side, Try};
 pub use catalogue::{Catalogue, Listing};
 pub use copy::CopySummary;
 pub use error::{EngineError, FailureKind};
@@ -264,6 +267,11 @@ fn parse<T: serde::de::DeserializeOwned>(json: &str, what: &'static str) -> Resu
         )
         .because(error)
     })
+}
+
+/// A definition as the books have it.
+pub fn stored_definition(stored: &DefinitionRow) -> Result<Definition> {
+    parse_definition(stored)
 }
 
 fn parse_definition(stored: &DefinitionRow) -> Result<Definition> {

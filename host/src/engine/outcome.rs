@@ -19,6 +19,7 @@ impl Engine {
         definition: &Definition,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        self.count_outcome(tx, row, true, now)?;
         let mut health = tx.health(&row.source)?;
         let seconds = (now.0 - row.created_at.0).max(0) as f64 / 1000.0;
         health.average(true, seconds);
@@ -34,14 +35,19 @@ impl Engine {
         Ok(())
     }
 
-    /// It could not be made: the source is left alone for a while, and its ticket looks elsewhere.
+    /// It could not be made: the source is left alone for a while, and its ticket looks elsewhere. Answers whether the ticket was
+    /// spared, because a component that is only tried is to blame.
     pub(super) fn note_failure(
         &self,
         tx: &Tx<'_>,
         row: &InstanceRow,
         error: &EngineError,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
+        if self.blame_candidate(tx, row, error, now)? {
+            tx.count("source_failures_total", row.source.as_str(), 1.0)?;
+            return Ok(true);
+        }
         let definition = tx.definition(row.definition)?;
         let backoff = parse_definition(&definition)
             .map_or_else(|_| Backoff::default(), |it| it.policy.backoff);
@@ -54,18 +60,17 @@ impl Engine {
         tx.set_health(&row.source, &health)?;
         tx.count("source_failures_total", row.source.as_str(), 1.0)?;
         let Some(ticket) = row.ticket else {
-            return Ok(());
+            return Ok(false);
         };
         let Some(waiting) = tx.ticket(ticket)? else {
-            return Ok(());
+            return Ok(false);
         };
         if for_the_operator(error) {
-            self.note_failed(tx, ticket, &chain(error), now)
+            self.note_failed(tx, ticket, &chain(error), now)?;
         } else if !passing(error) || !waiting.patient {
-            tx.source_failed(ticket, &row.source, &chain(error), passing(error))
-        } else {
-            Ok(())
+            tx.source_failed(ticket, &row.source, &chain(error), passing(error))?;
         }
+        Ok(false)
     }
 
     /// Nothing can be made of a source: its configuration is broken, its component does not load, a grant is missing.

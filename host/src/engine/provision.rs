@@ -27,8 +27,8 @@ impl Engine {
             }
             Err(error) => {
                 self.end(operation, &Err(chain(&error)));
-                self.withdraw(row, &error)?;
-                return Err(error);
+                let spared = self.withdraw(row.clone(), &error)?;
+                return Err(tried(spared, &row, error));
             }
         };
         self.end(operation, &made.as_ref().map(drop).map_err(chain));
@@ -41,8 +41,8 @@ impl Engine {
                 Ok(row)
             }
             Err(error) => {
-                self.give_up(row, &error).await;
-                Err(error)
+                let spared = self.give_up(row.clone(), &error).await;
+                Err(tried(spared, &row, error))
             }
         }
     }
@@ -68,20 +68,22 @@ impl Engine {
         Ok((definition, provider))
     }
 
-    /// Takes an intent back. The provider was never asked, so there is nothing to destroy.
-    fn withdraw(&self, mut row: InstanceRow, reason: &EngineError) -> Result<()> {
+    /// Takes an intent back. The provider was never asked, so there is nothing to destroy. Answers whether its ticket was spared.
+    fn withdraw(&self, mut row: InstanceRow, reason: &EngineError) -> Result<bool> {
         row.trouble = Some(chain(reason));
         row.worker = None;
         let now = self.now();
-        self.store()
+        let spared = self
+            .store()
             .write::<_, StoreError>(Durability::Full, |tx| {
                 tx.save(&mut row, Some(Event::Failed), now)?;
-                self.note_failure(tx, &row, reason, now)?;
+                let spared = self.note_failure(tx, &row, reason, now)?;
                 tx.save(&mut row, Some(Event::Doomed), now)?;
-                tx.save(&mut row, Some(Event::Confirmed), now)
+                tx.save(&mut row, Some(Event::Confirmed), now)?;
+                Ok(spared)
             })?;
         self.settle_waiters(&row.source);
-        Ok(())
+        Ok(spared)
     }
 
     async fn try_provision(
@@ -257,23 +259,40 @@ impl Engine {
     }
 
     /// Notes why an instance is of no use, and destroys it. The reason is reported by the caller; a discard that fails
-    /// is tried again by later commands.
-    async fn give_up(&self, mut row: InstanceRow, reason: &EngineError) {
+    /// is tried again by later commands. Answers whether its ticket was spared.
+    async fn give_up(&self, mut row: InstanceRow, reason: &EngineError) -> bool {
         row.trouble = Some(chain(reason));
         let now = self.now();
         let noted = self.store().write::<_, StoreError>(Durability::Full, |tx| {
-            self.note_failure(tx, &row, reason, now)?;
-            tx.save(&mut row, Some(Event::Failed), now)
+            let spared = self.note_failure(tx, &row, reason, now)?;
+            tx.save(&mut row, Some(Event::Failed), now)?;
+            Ok(spared)
         });
         fault::point("fail:recorded");
-        if let Err(error) = noted {
-            tracing::warn!(%error, "cannot note that `{}` failed", row.name);
-            return;
-        }
+        let spared = match noted {
+            Ok(spared) => spared,
+            Err(error) => {
+                tracing::warn!(%error, "cannot note that `{}` failed", row.name);
+                return false;
+            }
+        };
         if let Err(error) = self.discard_row(row).await {
             tracing::warn!("{}", chain(&error));
         }
+        spared
     }
+}
+
+/// What a candidate could not make, its ticket gets of what is there: no error of the one who asked.
+fn tried(spared: bool, row: &InstanceRow, error: EngineError) -> EngineError {
+    if !spared {
+        return error;
+    }
+    let message = format!(
+        "the component that is tried for source `{}` could not make `{}`",
+        row.source, row.name
+    );
+    EngineError::new(FailureKind::Provider, message).because(error)
 }
 
 /// When a new instance is checked first: spread over the whole period by its token, so that what was made together is

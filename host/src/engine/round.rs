@@ -6,17 +6,18 @@
 
 use std::collections::HashMap;
 
-use runner_core::id::{SourceName, TicketId, Timestamp, Token};
+use runner_core::id::{SourceName, TicketId, Timestamp};
 use runner_core::instance::Event;
 use runner_core::plan::{self, Accepts, Action, Because, FailedBy, Report, Why};
 use runner_core::requires::Requires;
 
+use super::canary::Candidates;
 use super::knowledge::Knowledge;
 use super::tickets::{reason, requires_of};
-use super::{Draw, Engine, EngineError, Result, fault, random_bytes};
+use super::{Draw, Engine, EngineError, Result, fault};
 use crate::store::{
-    Durability, InstanceRow, Loaded, NewEvent, NewInstance, NewTicket, OperationId, StoreError,
-    TicketRow, TicketSource, Tx, WorkerId, WorldQuery,
+    Durability, InstanceRow, Loaded, NewEvent, NewTicket, OperationId, StoreError, TicketRow,
+    TicketSource, Tx, WorkerId, WorldQuery,
 };
 
 /// What a round is about.
@@ -62,8 +63,10 @@ pub(super) struct Work {
     /// Why the own ticket waits, or failed.
     pub(super) report: Option<Report>,
     pub(super) next: Option<Timestamp>,
-    wake: Vec<WorkerId>,
-    lacking: Vec<SourceName>,
+    pub(super) wake: Vec<WorkerId>,
+    pub(super) lacking: Vec<SourceName>,
+    /// Sources of which another component is tried, and its digest: its turn has come.
+    pub(super) untried: Vec<(SourceName, String)>,
 }
 
 impl Work {
@@ -103,9 +106,11 @@ impl Engine {
                 definitions.insert(definition.source.clone(), Ok(definition.clone()));
             }
         }
+        let mut candidates = Candidates::new();
         loop {
             let mut knowledge = self.knowledge(scope)?;
             knowledge.definitions = std::mem::take(&mut definitions);
+            knowledge.candidates = std::mem::take(&mut candidates);
             let worker = self.worker()?.id().clone();
             let now = self.now();
             let outcome = self.store().write(Durability::Full, |tx| {
@@ -131,11 +136,19 @@ impl Engine {
             for waiting in &work.wake {
                 self.store().workers().wake(waiting);
             }
-            if work.lacking.is_empty() || work.is_busy() {
+            if work.lacking.is_empty() && work.untried.is_empty() || work.is_busy() {
                 fault::point("acquire:intended");
                 return Ok(work);
             }
             definitions = knowledge.definitions;
+            candidates = knowledge.candidates;
+            for (source, digest) in work.untried {
+                let found = self.catalogue().candidate(&source, &digest);
+                candidates.insert(
+                    source,
+                    found.map_err(|error| super::provision::chain(&error)),
+                );
+            }
             for source in work.lacking {
                 let found = self.catalogue().definition(&source);
                 definitions.insert(
@@ -171,13 +184,13 @@ impl Engine {
 }
 
 /// A round inside its transaction.
-struct Round<'a> {
-    engine: &'a Engine,
-    scope: &'a Scope<'a>,
-    knowledge: &'a Knowledge,
-    worker: &'a WorkerId,
-    now: Timestamp,
-    work: Work,
+pub(super) struct Round<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) scope: &'a Scope<'a>,
+    pub(super) knowledge: &'a Knowledge,
+    pub(super) worker: &'a WorkerId,
+    pub(super) now: Timestamp,
+    pub(super) work: Work,
 }
 
 impl Round<'_> {
@@ -371,108 +384,6 @@ impl Round<'_> {
             self.work.wake.extend(row.worker.clone());
         }
         self.work.wake.extend(tx.ticket_watchers(ticket)?);
-        Ok(())
-    }
-
-    /// Who is to make it?
-    fn mine(&mut self, source: usize, row: Option<&TicketRow>) -> bool {
-        let Some(row) = row else {
-            return self.scope.serve;
-        };
-        let source = &self.knowledge.sources[source];
-        let server = self
-            .engine
-            .server()
-            .filter(|_| self.engine.server_makes(&source.name, &source.shape));
-        if Some(row.id) == self.work.own {
-            if let Some(server) = server.filter(|_| !row.custom && !self.scope.serve) {
-                self.work.wake.push(server);
-                return false;
-            }
-            return true;
-        }
-        if self.scope.serve {
-            return !row.custom;
-        }
-        match &row.worker {
-            Some(other) => {
-                self.work.wake.push(other.clone());
-                false
-            }
-            None => match server {
-                Some(server) => {
-                    self.work.wake.push(server);
-                    false
-                }
-                None => self.scope.help,
-            },
-        }
-    }
-
-    fn grow(
-        &mut self,
-        tx: &Tx<'_>,
-        source: usize,
-        count: u32,
-        ticket: Option<&TicketRow>,
-    ) -> Result<()> {
-        if !self.mine(source, ticket) {
-            return Ok(());
-        }
-        let source = &self.knowledge.sources[source].name;
-        let definition = match self.knowledge.definitions.get(source) {
-            Some(Ok(definition)) => definition,
-            Some(Err(text)) => {
-                self.engine
-                    .note_unusable(tx, source, ticket.map(|row| row.id), text, self.now)?;
-                return Ok(());
-            }
-            None => {
-                if !self.work.lacking.contains(source) {
-                    self.work.lacking.push(source.clone());
-                }
-                return Ok(());
-            }
-        };
-        let body = serde_json::to_string(definition).map_err(|error| {
-            EngineError::new(
-                super::FailureKind::State,
-                "cannot store the definition of the source",
-            )
-            .because(error)
-        })?;
-        let key = tx.keep_definition(&definition.source, &definition.shape, &body)?;
-        let asked = ticket
-            .and_then(|row| row.asked.as_ref())
-            .unwrap_or(&definition.source);
-        for _ in 0..count {
-            let token = Token::from_bytes(random_bytes()?);
-            let row = tx.insert_intent(NewInstance {
-                asked,
-                source: &definition.source,
-                definition: key,
-                workdir: definition
-                    .workdir
-                    .then(|| self.engine.0.work.join(token.as_str())),
-                token,
-                worker: self.worker,
-                ticket: ticket.map(|row| row.id),
-                now: self.now,
-            })?;
-            let why = if ticket.is_some() {
-                "new instance"
-            } else {
-                "ahead of demand"
-            };
-            let operation = self.engine.begin(tx, "acquire", &row, Some(why))?;
-            self.work.new.push((row, operation));
-        }
-        tx.started(&definition.source, self.now)?;
-        tx.count(
-            "source_starts_total",
-            definition.source.as_str(),
-            f64::from(count),
-        )?;
         Ok(())
     }
 }

@@ -64,6 +64,7 @@ impl Engine {
             Err(error) => Err(error.to_string()),
         };
         self.end(operation, &outcome);
+        self.note_outcome(&row, status.as_ref().err());
         self.wake_runners(&row.name);
         match status {
             Ok(status) => Ok(status),

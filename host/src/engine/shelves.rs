@@ -121,7 +121,7 @@ impl Engine {
         self.store().read(|tx| {
             tx.of_shelf(shelf.id)?
                 .into_iter()
-                .map(|row| super::status::instance_status(tx, row))
+                .map(|row| self.instance_status(tx, row))
                 .collect()
         })
     }

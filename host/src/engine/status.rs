@@ -7,7 +7,7 @@ use runner_core::plan::Counts;
 use runner_core::policy::Policy;
 
 use super::{
-    Engine, InstanceStatus, Listing, OperationStatus, Owner, Result, SourceStatus, parse,
+    Engine, InstanceStatus, Listing, MadeBy, OperationStatus, Owner, Result, SourceStatus, parse,
     parse_definition,
 };
 use crate::store::{InstanceRow, OperationFilter, Tx};
@@ -64,7 +64,7 @@ impl Engine {
             listings
                 .values()
                 .filter(|listing| wanted(&listing.name))
-                .map(|listing| source_status(tx, listing, depth))
+                .map(|listing| self.source_status(tx, listing, depth))
                 .collect()
         })
     }
@@ -108,94 +108,109 @@ enum Depth {
     Instances,
 }
 
-fn source_status(tx: &Tx<'_>, listing: &Listing, depth: Depth) -> Result<SourceStatus> {
-    let members: Vec<&SourceName> = match &listing.children {
-        None => vec![&listing.name],
-        Some(children) => children.iter().collect(),
-    };
-    let mut status = SourceStatus {
-        source: listing.name.clone(),
-        pool: listing.children.clone(),
-        cached: 0,
-        in_use: 0,
-        other: 0,
-        counts: Counts::default(),
-        shelved: 0,
-        suspect: 0,
-        waiting: 0,
-        maximum: listing.policy.maximum,
-        instances: Vec::new(),
-    };
-    let mut waiting = BTreeSet::new();
-    for member in members {
-        let counts = tx.counts(member)?;
-        status.cached += counts.ready;
-        status.in_use += counts.leased + counts.releasing;
-        status.other += counts.starting + counts.broken + counts.discarding;
-        status.counts.starting += counts.starting;
-        status.counts.ready += counts.ready;
-        status.counts.leased += counts.leased;
-        status.counts.releasing += counts.releasing;
-        status.counts.broken += counts.broken;
-        status.counts.discarding += counts.discarding;
-        if depth >= Depth::Numbers {
-            let (shelved, suspect) = tx.asides(member)?;
-            status.shelved += shelved;
-            status.suspect += suspect;
-            let tickets = tx.waiting_for(member)?;
-            waiting.extend(tickets.into_iter().map(|(ticket, _)| ticket));
-        }
-        if depth == Depth::Instances && listing.children.is_none() {
-            for row in tx.live_instances(Some(member))? {
-                status.instances.push(instance_status(tx, row)?);
+impl Engine {
+    fn source_status(&self, tx: &Tx<'_>, listing: &Listing, depth: Depth) -> Result<SourceStatus> {
+        let members: Vec<&SourceName> = match &listing.children {
+            None => vec![&listing.name],
+            Some(children) => children.iter().collect(),
+        };
+        let mut status = SourceStatus {
+            source: listing.name.clone(),
+            pool: listing.children.clone(),
+            cached: 0,
+            in_use: 0,
+            other: 0,
+            counts: Counts::default(),
+            shelved: 0,
+            suspect: 0,
+            waiting: 0,
+            maximum: listing.policy.maximum,
+            canary: self.canary_to_show(tx, &listing.name)?,
+            instances: Vec::new(),
+        };
+        let mut waiting = BTreeSet::new();
+        for member in members {
+            let counts = tx.counts(member)?;
+            status.cached += counts.ready;
+            status.in_use += counts.leased + counts.releasing;
+            status.other += counts.starting + counts.broken + counts.discarding;
+            status.counts.starting += counts.starting;
+            status.counts.ready += counts.ready;
+            status.counts.leased += counts.leased;
+            status.counts.releasing += counts.releasing;
+            status.counts.broken += counts.broken;
+            status.counts.discarding += counts.discarding;
+            if depth >= Depth::Numbers {
+                let (shelved, suspect) = tx.asides(member)?;
+                status.shelved += shelved;
+                status.suspect += suspect;
+                let tickets = tx.waiting_for(member)?;
+                waiting.extend(tickets.into_iter().map(|(ticket, _)| ticket));
+            }
+            if depth == Depth::Instances && listing.children.is_none() {
+                for row in tx.live_instances(Some(member))? {
+                    status.instances.push(self.instance_status(tx, row)?);
+                }
             }
         }
+        status.waiting = waiting.len() as u32;
+        Ok(status)
     }
-    status.waiting = waiting.len() as u32;
-    Ok(status)
-}
 
-/// One instance.
-pub(super) fn instance_status(tx: &Tx<'_>, row: InstanceRow) -> Result<InstanceStatus> {
-    let shelf = match row.shelf {
-        None => None,
-        Some(shelf) => tx.shelf_by_id(shelf)?.map(|shelf| shelf.name),
-    };
-    let owner: Option<Owner> = match &row.lease {
-        None => None,
-        Some(lease) => Some(parse(&lease.owner, "owner")?),
-    };
-    Ok(InstanceStatus {
-        name: row.name,
-        source: row.source,
-        pool: row.pool,
-        state: row.state,
-        since: row.changed_at,
-        created: row.created_at,
-        owner,
-        fence: row.lease.as_ref().map(|lease| lease.fence),
-        expires: row.lease.as_ref().and_then(|lease| lease.expires_at),
-        ticket: row.ticket,
-        shelf,
-        uses: row.uses,
-        checked: row.checked_at,
-        check_failures: row.check_failures,
-        attributes: row
-            .attributes
-            .as_deref()
-            .map(|json| parse(json, "attributes"))
-            .transpose()?
-            .unwrap_or_default(),
-        facts: row
-            .facts
-            .as_deref()
-            .map(|json| parse(json, "facts"))
-            .transpose()?,
-        access: row
-            .access
-            .as_deref()
-            .map(|json| parse(json, "access"))
-            .transpose()?,
-        trouble: row.trouble,
-    })
+    /// One instance.
+    pub(super) fn instance_status(&self, tx: &Tx<'_>, row: InstanceRow) -> Result<InstanceStatus> {
+        let made_by = self.made_by(tx, &row)?;
+        let shelf = match row.shelf {
+            None => None,
+            Some(shelf) => tx.shelf_by_id(shelf)?.map(|shelf| shelf.name),
+        };
+        let owner: Option<Owner> = match &row.lease {
+            None => None,
+            Some(lease) => Some(parse(&lease.owner, "owner")?),
+        };
+        Ok(InstanceStatus {
+            name: row.name,
+            source: row.source,
+            pool: row.pool,
+            state: row.state,
+            since: row.changed_at,
+            created: row.created_at,
+            owner,
+            fence: row.lease.as_ref().map(|lease| lease.fence),
+            expires: row.lease.as_ref().and_then(|lease| lease.expires_at),
+            ticket: row.ticket,
+            shelf,
+            uses: row.uses,
+            checked: row.checked_at,
+            check_failures: row.check_failures,
+            attributes: row
+                .attributes
+                .as_deref()
+                .map(|json| parse(json, "attributes"))
+                .transpose()?
+                .unwrap_or_default(),
+            facts: row
+                .facts
+                .as_deref()
+                .map(|json| parse(json, "facts"))
+                .transpose()?,
+            access: row
+                .access
+                .as_deref()
+                .map(|json| parse(json, "access"))
+                .transpose()?,
+            trouble: row.trouble.or_else(|| made_by.lost.clone()),
+            made_by,
+        })
+    }
+
+    /// The component that made it.
+    pub(super) fn made_by(&self, tx: &Tx<'_>, row: &InstanceRow) -> Result<MadeBy> {
+        let definition = self.definition_in(tx, row)?;
+        Ok(MadeBy {
+            plugin: definition.label.clone(),
+            digest: definition.component.clone(),
+            lost: self.catalogue().lost(&definition),
+        })
+    }
 }

@@ -25,6 +25,9 @@ pub struct Definition {
     pub check_command: Option<String>,
     /// Name and version of the plugin, for errors.
     pub label: String,
+    /// The digest of its component; empty in what was stored before that was written down.
+    #[serde(default)]
+    pub component: String,
     /// A digest of what decides whether an idle instance fits: component, configuration, scripts, hooks.
     pub shape: String,
     /// The host keeps a directory per instance.
@@ -223,8 +226,20 @@ pub struct InstanceStatus {
     pub attributes: Vec<(String, String)>,
     pub facts: Option<Facts>,
     pub access: Option<Access>,
+    pub made_by: MadeBy,
     /// Why it is broken, or why its last discard failed.
     pub trouble: Option<String>,
+}
+
+/// The component that made an instance, and drives it until it is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MadeBy {
+    /// Name and version, as in errors.
+    pub plugin: String,
+    pub digest: String,
+    /// Why it cannot be used any more, and what to do; none: it can.
+    pub lost: Option<String>,
 }
 
 /// One source or pool, for `status`.
@@ -247,6 +262,8 @@ pub struct SourceStatus {
     /// Tickets that wait for it.
     pub waiting: u32,
     pub maximum: Limit,
+    /// Another component that is tried, or took the place of the one that is configured.
+    pub canary: Option<super::CanaryStatus>,
     /// Instances that are not `discarded`.
     pub instances: Vec<InstanceStatus>,
 }

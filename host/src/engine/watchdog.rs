@@ -264,6 +264,7 @@ impl Engine {
                     ..NewEvent::new("instance", "dead", now)
                 })?;
                 tx.count("source_dead_total", row.source.as_str(), 1.0)?;
+                self.count_outcome(tx, &row, false, now)?;
                 if let Some(shelf) = row.shelf
                     && let Some(shelf) = tx.shelf_by_id(shelf)?
                     && row.state == State::Ready

@@ -251,11 +251,18 @@ impl Engine {
     }
 
     fn why_instance(&self, name: &InstanceName) -> Result<Explained> {
-        let row = self
-            .store()
-            .read::<_, StoreError>(|tx| tx.instance(name))?
-            .ok_or_else(|| EngineError::unknown_instance(name))?;
-        let mut answer = format!("`{name}` is {}", row.state.as_str());
+        let (row, made_by) = self.store().read(|tx| {
+            let row = tx
+                .instance(name)?
+                .ok_or_else(|| EngineError::unknown_instance(name))?;
+            let made_by = self.made_by(tx, &row)?;
+            Ok::<_, EngineError>((row, made_by))
+        })?;
+        let mut answer = format!(
+            "`{name}`, made by {}, is {}",
+            made_by.plugin,
+            row.state.as_str()
+        );
         let mut unblocks = Vec::new();
         if let Some(lease) = &row.lease {
             let owner: Owner = parse(&lease.owner, "owner")?;
@@ -280,6 +287,13 @@ impl Engine {
         }
         if let Some(trouble) = &row.trouble {
             answer.push_str(&format!("; {trouble}"));
+        }
+        if let Some(lost) = made_by.lost.filter(|_| row.state.is_live()) {
+            answer.push_str(&format!("; {lost}"));
+            unblocks.push(format!(
+                "the component `{}`, which alone can use and discard it",
+                made_by.digest
+            ));
         }
         if row.state == State::Discarding {
             unblocks.push(format!(

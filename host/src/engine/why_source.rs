@@ -58,11 +58,17 @@ impl Engine {
         let configured = self.configured(source);
         let mut unblocks: Vec<String> = configured.unblocks.into_iter().collect();
         unblocks.extend(self.left_out(source, &standing));
-        let answer = format!(
+        let mut answer = format!(
             "source `{source}` ({}): {}",
             configured.policy,
             standing.sentence()
         );
+        if let Some(canary) = self.canary(source)?.filter(|one| one.ended.is_none()) {
+            answer.push_str(&format!(
+                "; {} % of what is new is made by `{}` {}, which is tried",
+                canary.percent, canary.plugin, canary.version
+            ));
+        }
         Ok(Explained {
             subject: source.to_string(),
             kind: "source",

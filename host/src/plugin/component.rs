@@ -3,8 +3,6 @@
 //! Nothing here compiles or knows wasmtime. `inspect` is the way from a [`Locator`] to a [`Component`].
 
 use std::borrow::Cow;
-use std::fs;
-use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -120,41 +118,13 @@ impl Component {
     pub fn is_hook(&self) -> bool {
         self.manifest.kind == Kind::Hook
     }
-
-    /// Keeps a copy, so that instances made with this component can be used and discarded when its file is gone or
-    /// another, or when this program was replaced. Does nothing when the copy is there.
-    pub fn keep(&self, dirs: &PluginDirs) -> Result<(), LoadError> {
-        let path = dirs.kept_path(&self.reference.digest);
-        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == self.size) {
-            return Ok(());
-        }
-        let failed = |error: std::io::Error| {
-            LoadError::new(
-                LoadErrorKind::Unreadable,
-                path.display().to_string(),
-                "cannot keep a copy of the component here",
-            )
-            .because(error)
-        };
-        fs::create_dir_all(&dirs.components).map_err(failed)?;
-        let mut copy = tempfile::Builder::new()
-            .prefix(".new-")
-            .tempfile_in(&dirs.components)
-            .map_err(failed)?;
-        copy.write_all(&self.bytes).map_err(failed)?;
-        // The books will refer to this file: it must be there after a power loss, under its name and whole.
-        copy.as_file().sync_all().map_err(failed)?;
-        copy.persist(&path).map_err(|error| failed(error.error))?;
-        fs::File::open(&dirs.components)
-            .and_then(|directory| directory.sync_all())
-            .map_err(failed)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::fixtures::{self, MANIFEST};
     use super::*;
+    use std::fs;
     use std::path::{Path, PathBuf};
 
     struct Home {
@@ -217,8 +187,8 @@ mod tests {
         let bytes = fixtures::provider(MANIFEST);
         let file = write(&home.path.join("x.wasm"), &bytes);
         let component = inspect(&home.dirs, &file).unwrap();
-        component.keep(&home.dirs).unwrap();
-        component.keep(&home.dirs).unwrap();
+        drop(component.keep(&home.dirs).unwrap());
+        drop(component.keep(&home.dirs).unwrap());
         fs::remove_file(home.path.join("x.wasm")).unwrap();
         let kept = home.dirs.kept_path(&component.reference.digest);
         let files: Vec<_> = fs::read_dir(&home.dirs.components)
@@ -242,7 +212,7 @@ mod tests {
         assert!(error.to_string().contains("was changed"));
         fs::write(&kept, &bytes[..50]).unwrap();
         assert!(home.dirs.bytes(&component.reference).is_err());
-        component.keep(&home.dirs).unwrap();
+        drop(component.keep(&home.dirs).unwrap());
         assert_eq!(home.dirs.bytes(&component.reference).unwrap(), bytes);
 
         fs::remove_file(&kept).unwrap();

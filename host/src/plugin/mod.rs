@@ -31,6 +31,7 @@ mod guest_log;
 mod hook;
 mod host;
 mod imports;
+mod keep;
 mod limiter;
 mod limits_config;
 mod load;
@@ -65,6 +66,7 @@ pub use component::{Component, ComponentRef, Contract, inspect, inspect_fetched}
 pub use error::{LoadError, LoadErrorKind};
 pub use host::PluginHost;
 pub use imports::http::HttpSettings;
+pub use keep::Held;
 pub use limits_config::Limits;
 pub use locate::{Locator, Origin, PluginDirs, digest_of};
 pub use manifest::{Config, Kind, Manifest, Maximum};

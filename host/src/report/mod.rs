@@ -4,6 +4,7 @@
 //! from a plugin or an instance passes through `escape` on its way, always.
 
 pub mod audit;
+pub mod canary;
 pub mod conformance;
 pub mod distribution;
 pub mod escape;

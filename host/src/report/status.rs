@@ -7,7 +7,7 @@ use runner_core::policy::Limit;
 use serde_json::{Value, json};
 
 use super::table::Table;
-use super::{escape, fleet, instances, time};
+use super::{canary, escape, fleet, instances, time};
 use crate::engine::{InstanceStatus, Owner, SourceStatus};
 use crate::provider::{Access, Facts};
 
@@ -171,6 +171,7 @@ fn source_json(source: &SourceStatus) -> Value {
     for (name, number) in fleet::numbers(source) {
         value[name] = number.into();
     }
+    value["canary"] = source.canary.as_ref().map_or(Value::Null, canary::as_json);
     let instances = by_number(source).into_iter().map(instance_json);
     value["instances"] = instances.collect();
     value
@@ -200,6 +201,11 @@ fn instance_json(instance: &InstanceStatus) -> Value {
         "access": instance.access.as_ref().map(access_json),
         "attributes": attributes,
         "facts": instance.facts.as_ref().map(facts_json),
+        "made-by": {
+            "plugin": instance.made_by.plugin.replace('`', ""),
+            "digest": instance.made_by.digest,
+            "there": instance.made_by.lost.is_none(),
+        },
         "trouble": instance.trouble,
     })
 }
@@ -218,6 +224,16 @@ fn facts_json(facts: &Facts) -> Value {
         "arch": facts.arch, "cpus": facts.cpus, "memory": facts.memory,
         "os": facts.os, "hostname": facts.hostname, "address": facts.address,
     })
+}
+
+/// Below the tables: sources of which another component is tried, or was promoted. Nothing where there are none.
+pub fn canaries(sources: &[SourceStatus]) -> String {
+    let trials = sorted(sources)
+        .into_iter()
+        .filter_map(|one| one.canary.as_ref());
+    trials
+        .map(|one| format!("\n{}", canary::line(one)))
+        .collect()
 }
 
 /// What is noteworthy about the sources and belongs to no table: shown on the error stream.
@@ -256,6 +272,7 @@ mod tests {
             in_use,
             other,
             maximum,
+            canary: None,
             instances: Vec::new(),
         }
     }
@@ -284,6 +301,11 @@ mod tests {
             attributes: vec![("note".into(), "\u{9b}1m".into())],
             facts: None,
             access: None,
+            made_by: crate::engine::MadeBy {
+                plugin: "`box` 1.0.0".into(),
+                digest: "ab".into(),
+                lost: None,
+            },
             trouble: (state == State::Broken).then(|| "no\x1b answer".into()),
         });
     }

@@ -179,6 +179,7 @@ mod tests {
             suspect: 0,
             waiting: 0,
             maximum,
+            canary: None,
             instances: Vec::new(),
         }
     }

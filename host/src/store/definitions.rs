@@ -45,6 +45,24 @@ impl Tx<'_> {
         Ok(row)
     }
 
+    /// What the instances that exist were made by.
+    pub fn definitions_in_use(&self) -> Result<Vec<DefinitionRow>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, shape, body FROM definitions WHERE EXISTS \
+             (SELECT 1 FROM instances WHERE definition = definitions.id AND state <> 'discarded')",
+        )?;
+        let rows = statement
+            .query_map([], |row| {
+                Ok(DefinitionRow {
+                    id: row.get(0)?,
+                    shape: row.get(1)?,
+                    body: row.get(2)?,
+                })
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(rows)
+    }
+
     /// What the newest live instance of a source was made by.
     pub fn newest_definition(&self, source: &SourceName) -> Result<Option<DefinitionRow>> {
         let id = self

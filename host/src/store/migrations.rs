@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     include_str!("schema/001-first.sql"),
     include_str!("schema/002-fleet.sql"),
     include_str!("schema/003-plugins.sql"),
+    include_str!("schema/004-canaries.sql"),
 ];
 
 /// What the file says of itself.

@@ -5,6 +5,7 @@
 //! Writers queue for a file lock in front of SQLite's own, so that many processes wait their turn instead of failing;
 //! nothing is held between transactions.
 
+mod canaries;
 mod deadlines;
 mod definitions;
 mod error;
@@ -34,6 +35,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, TransactionBehavior};
 
+pub use canaries::{CanaryRow, CanaryState, NewCanary};
 pub use definitions::DefinitionRow;
 pub use error::StoreError;
 pub use events::{EventFilter, EventRow, NewEvent};

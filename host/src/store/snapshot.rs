@@ -16,6 +16,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<ReleaseView> {
         let made_by = self.definition(row.definition)?.shape;
+        let tried = self.canary_shape(&row.source)?;
         let pool = match (&row.pool, pool) {
             (Some(name), Some(policy)) => Some((policy, self.pool_staying(name)?)),
             _ => None,
@@ -23,7 +24,9 @@ impl Tx<'_> {
         Ok(ReleaseView {
             live: self.counts(&row.source)?.staying(),
             pool,
-            stale: source.as_ref().is_some_and(|(_, shape)| *shape != made_by),
+            stale: source
+                .as_ref()
+                .is_some_and(|(_, shape)| *shape != made_by && tried.as_ref() != Some(&made_by)),
             source: source.map(|(policy, _)| policy),
             shelf: row.shelf.map(|shelf| self.shelf_room(shelf)).transpose()?,
             uses: row.uses,

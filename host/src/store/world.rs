@@ -237,18 +237,27 @@ impl Tx<'_> {
         let counts = self.counts(&asked.name)?;
         let wants = Wants::of(source, asked, world);
         let mut idle = BTreeMap::new();
+        // What is tried fits as well.
+        let tried = match counts.ready {
+            0 => None,
+            _ => self.canary_shape(&asked.name)?,
+        };
+        let fitting = Fitting {
+            own: &asked.shape,
+            tried: tried.as_deref().unwrap_or(&asked.shape),
+        };
         if counts.ready > 0 && (query.tend || wants.everything) {
-            self.load_idle(source, asked, "1", -1, classes, &mut idle)?;
+            self.load_idle(source, asked, &fitting, "1", -1, classes, &mut idle)?;
         } else if counts.ready > 0 && wants.count > 0 {
             let limit = i64::from(wants.count);
             let usable =
-                "instances.shelf IS NULL AND definitions.shape = ?2 AND check_failures = 0";
-            self.load_idle(source, asked, usable, limit, classes, &mut idle)?;
-            let stale = "instances.shelf IS NULL AND definitions.shape <> ?2";
-            self.load_idle(source, asked, stale, limit, classes, &mut idle)?;
+                "instances.shelf IS NULL AND definitions.shape IN (?2, ?4) AND check_failures = 0";
+            self.load_idle(source, asked, &fitting, usable, limit, classes, &mut idle)?;
+            let stale = "instances.shelf IS NULL AND definitions.shape NOT IN (?2, ?4)";
+            self.load_idle(source, asked, &fitting, stale, limit, classes, &mut idle)?;
             for shelf in &wants.shelves {
                 let own = format!("instances.shelf = {}", shelf.0);
-                self.load_idle(source, asked, &own, limit, classes, &mut idle)?;
+                self.load_idle(source, asked, &fitting, &own, limit, classes, &mut idle)?;
             }
         }
         let mut idle: Vec<Idle> = idle.into_values().collect();
@@ -263,21 +272,26 @@ impl Tx<'_> {
         })
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one query in three variations; what differs between them is told one by one"
+    )]
     fn load_idle(
         &self,
         source: usize,
         asked: &SourceQuery,
+        fitting: &Fitting<'_>,
         condition: &str,
         limit: i64,
         classes: &mut HashMap<Class, u32>,
         idle: &mut BTreeMap<RowId, Idle>,
     ) -> Result<()> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT instances.id, shelf, definitions.shape = ?2, check_failures > 0, uses, facts, attributes, created_at, \
+            "SELECT instances.id, shelf, definitions.shape IN (?2, ?4), check_failures > 0, uses, facts, attributes, created_at, \
              changed_at, first_leased_at FROM instances JOIN definitions ON definitions.id = definition \
              WHERE instances.source = ?1 AND state = 'ready' AND {condition} ORDER BY changed_at LIMIT ?3"
         ))?;
-        let mut rows = statement.query((asked.name.as_str(), &asked.shape, limit))?;
+        let mut rows = statement.query((asked.name.as_str(), fitting.own, limit, fitting.tried))?;
         while let Some(row) = rows.next()? {
             let class = Class {
                 source,
@@ -304,6 +318,12 @@ impl Tx<'_> {
         }
         Ok(())
     }
+}
+
+/// What an idle instance must have been made by: either.
+struct Fitting<'a> {
+    own: &'a str,
+    tried: &'a str,
 }
 
 /// How much of a source's idle instances its tickets can use.

@@ -171,6 +171,7 @@ fn definition(policy: Policy) -> Definition {
         tags: Vec::new(),
         check_command: None,
         label: "`bench` 1".into(),
+        component: String::new(),
         shape: "shape".into(),
         workdir: false,
         project: false,

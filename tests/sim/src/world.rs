@@ -190,6 +190,7 @@ fn definition(source: &SourceName, it: &Source) -> Definition {
         tags: Vec::new(),
         check_command: None,
         label: "`model` 1".into(),
+        component: String::new(),
         shape: "shape".into(),
         workdir: false,
         project: false,

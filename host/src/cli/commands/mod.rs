@@ -2,6 +2,7 @@
 
 pub(super) mod acquire;
 mod author;
+mod canary;
 pub(super) mod completions;
 pub(super) mod config;
 pub(super) mod cp;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::plugin_tape::{self, Record, Replay};
 use super::plugin_test::{self, Test};
-use super::{author, distribution};
+use super::{author, canary, distribution};
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::{exit_code, values};
@@ -53,6 +53,7 @@ Examples:
         #[command(flatten)]
         which: Which,
     },
+    Canary(canary::Canary),
     #[command(flatten)]
     Distribution(distribution::Distribution),
     Test(Box<Test>),
@@ -99,6 +100,7 @@ impl Plugin {
             PluginVerb::Audit { which } => Some(&mut which.source),
             PluginVerb::List
             | PluginVerb::Inspect { .. }
+            | PluginVerb::Canary(_)
             | PluginVerb::Distribution(_)
             | PluginVerb::Test(_)
             | PluginVerb::Record(_)
@@ -133,6 +135,7 @@ pub(crate) fn run(args: Plugin, context: &Context) -> Outcome {
                 audit::text(&audits, &TimeZone::system())
             })
         }
+        PluginVerb::Canary(args) => canary::run(&args, context),
         PluginVerb::Distribution(verb) => distribution::run(verb, context),
         PluginVerb::Test(args) => plugin_test::run(&args, context),
         PluginVerb::Record(args) => plugin_tape::record(&args, context),

@@ -129,6 +129,7 @@ pub(crate) fn run(args: &Status, context: &Context) -> Outcome {
             text.push_str(&report::everything(&sources, now, &TimeZone::system()));
         }
     }
+    text.push_str(&report::canaries(&sources));
     console.print(&text)?;
     if context.verbose == 1 {
         for trouble in report::troubles(&sources) {

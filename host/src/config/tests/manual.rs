@@ -218,6 +218,7 @@ fn the_examples_are_in_order() {
         user: vec![user],
         project: vec![ours, theirs],
         ignored: Vec::new(),
+        plugins: None,
     });
     let explanation = config.explain();
     assert_eq!(explanation.problems, []);

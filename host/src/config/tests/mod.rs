@@ -66,6 +66,7 @@ impl Place {
             user: vec![runner, crcache],
             project: vec![ours, theirs],
             ignored: Vec::new(),
+            plugins: None,
         })
     }
 

@@ -325,6 +325,7 @@ fn definition_of(name: &str, policy: Policy) -> Definition {
         tags: Vec::new(),
         check_command: None,
         label: "`model` 1".into(),
+        component: String::new(),
         shape: "shape".into(),
         workdir: true,
         project: false,

@@ -2,7 +2,8 @@
 //!
 //! `live/TOKEN` is an instance, `homes/TOKEN` is its disk, `journal` holds one file per call, `violations` what no
 //! correct host asks for. A file `control/CALL` holds an error kind: that call then fails with it; `control/CALL.wait`
-//! makes it wait until the file is gone. Both are how tests steer it while it runs.
+//! makes it wait until the file is gone. Both are how tests steer it while it runs. `control/VERSION.CALL` is for one version
+//! of it, and `served/VERSION-CALL-TOKEN` tells which version was called: tests make several of one component.
 
 use std::fs;
 use std::io::ErrorKind as Io;
@@ -16,6 +17,17 @@ use runner_sdk::{
 };
 
 struct Fake;
+
+/// As it stands in this very component: `variant.rs` of the tests changes it there.
+static MANIFEST: &str = include_str!("../plugin.json");
+
+/// This component's version.
+fn version() -> &'static str {
+    // Read when it runs, or the compiler would read it in the source.
+    let manifest = std::hint::black_box(MANIFEST);
+    let mut words = manifest.split('"').skip_while(|word| *word != "version");
+    words.nth(2).unwrap_or_default()
+}
 
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -49,6 +61,11 @@ impl Config {
         self.note("journal", &format!("{:024}-{call}-{token}", now.as_nanos()))
     }
 
+    /// Writes down who was asked.
+    fn served(&self, call: &str, token: &str) -> Result<()> {
+        self.note("served", &format!("{}-{call}-{token}", version()))
+    }
+
     fn violation(&self, what: &str) -> Result<()> {
         self.note("violations", what)
     }
@@ -65,7 +82,9 @@ impl Config {
         while control.join(format!("{call}.wait")).exists() {
             std::thread::sleep(Duration::from_millis(2));
         }
-        let Ok(text) = fs::read_to_string(control.join(call)) else {
+        let own = control.join(format!("{}.{call}", version()));
+        let Ok(text) = fs::read_to_string(control.join(call)).or_else(|_| fs::read_to_string(own))
+        else {
             return Ok(());
         };
         let kind = match text.trim() {
@@ -134,6 +153,7 @@ impl Provider for Fake {
     fn allocate(ctx: &Context<Config>, request: &Request) -> Result<Allocated> {
         let (config, token) = (&ctx.config, request.token.as_str());
         config.journal("allocate", token)?;
+        config.served("allocate", token)?;
         config.steer("allocate")?;
         if config.live(token).exists() {
             config.violation(&format!("token-twice-{token}"))?;
@@ -164,6 +184,7 @@ impl Provider for Fake {
     ) -> Result<ExitStatus> {
         let config = &ctx.config;
         config.exists(&instance.token)?;
+        config.served("run", &instance.token)?;
         config.steer("run")?;
         let home = config.home(&instance.token);
         let home = home.to_string_lossy();
@@ -186,6 +207,7 @@ impl Provider for Fake {
     fn discard(ctx: &Context<Config>, doomed: &Doomed) -> Result<()> {
         let (config, token) = (&ctx.config, doomed.token.as_str());
         config.journal("discard", token)?;
+        config.served("discard", token)?;
         config.steer("discard")?;
         remove(&config.home(token), |path| fs::remove_dir_all(path))?;
         remove(&config.live(token), |path| fs::remove_file(path))
@@ -194,6 +216,7 @@ impl Provider for Fake {
 
 impl Liveness for Fake {
     fn check(ctx: &Context<Config>, instance: &Instance) -> Result<()> {
+        ctx.config.served("check", &instance.token)?;
         ctx.config.steer("check")?;
         ctx.config.exists(&instance.token)
     }
