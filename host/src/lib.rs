@@ -9,6 +9,8 @@ pub mod clock;
 pub mod config;
 pub mod conformance;
 pub mod engine;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod jobs;
 pub mod plugin;
 pub mod process;

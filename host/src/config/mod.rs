@@ -27,6 +27,7 @@ mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
+mod text;
 mod values;
 mod watch;
 
@@ -45,6 +46,7 @@ pub use roots::{Ignored, Origin, Roots};
 pub use schedule::{InvalidSchedule, Schedule, in_force};
 pub use settings::{Fleet, Setting, Settings};
 pub use source::{HookConfig, PluginPath, SourceConfig, SourceKind};
+pub(crate) use text::{SourceText, source_from_text};
 pub use watch::Watch;
 
 /// The built-in settings as a commented `config.toml`, for people to print and copy from.

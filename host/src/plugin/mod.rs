@@ -66,14 +66,23 @@ pub use component::{Component, ComponentRef, Contract, inspect, inspect_fetched}
 pub use error::{LoadError, LoadErrorKind};
 pub use host::PluginHost;
 pub use imports::http::HttpSettings;
+pub(crate) use imports::http::read_address;
 pub use keep::Held;
 pub use limits_config::Limits;
 pub use locate::{Locator, Origin, PluginDirs, digest_of};
 pub use manifest::{Config, Kind, Manifest, Maximum};
 pub use requests::{DirectoryRequest, Requests};
+pub(crate) use requests_http::is_host_rule as is_host_pattern;
 pub use requests_http::{HttpRequest, Port, SecretRequest};
 pub use schema::ConfigProblem;
 pub use secret_use::{Place, SecretUse};
+pub(crate) use ssh_access::target as check_ssh_target;
 pub use tap::{Ask, Tap, Verdict};
 pub use text::{printable, printable_cut};
 pub use uses::{Right, Use, Uses};
+
+/// A provider that does nothing, for tests of what reads components.
+#[cfg(test)]
+pub(crate) fn smallest_component() -> Vec<u8> {
+    fixtures::provider(fixtures::MANIFEST)
+}

@@ -163,6 +163,11 @@ impl Resolver<'_> {
     }
 }
 
+/// Whether a rule may name this host, or these hosts.
+pub(crate) fn is_host_rule(host: &str) -> bool {
+    is_host_pattern(host, true)
+}
+
 /// A host, or where patterns are allowed `*` and `*.domain`.
 pub(super) fn is_host_pattern(host: &str, pattern: bool) -> bool {
     if host == "*" {

@@ -166,7 +166,7 @@ fn base64(text: &str) -> bool {
 }
 
 /// Nothing in a target may be taken for an option or for more than one word. The message names the part, escaped.
-pub(super) fn target(target: &SshTarget) -> Result<(), String> {
+pub(crate) fn target(target: &SshTarget) -> Result<(), String> {
     let word = |what: &str, value: &str| {
         let bad = value.is_empty()
             || value.len() > LONGEST_HOST

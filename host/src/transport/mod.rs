@@ -28,6 +28,7 @@ pub use exec::OUTPUT_LIMIT;
 pub use instance::{Patience, SshInstance};
 pub use login::{Login, Secrets};
 pub use master::SshSessions;
+pub(crate) use target::checked_arguments as target_arguments;
 
 #[cfg(test)]
 mod tests;

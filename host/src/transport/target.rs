@@ -60,6 +60,11 @@ pub(super) fn check(target: &SshTarget) -> Result<(), TransportError> {
     Ok(())
 }
 
+/// The words that name a target to ssh; none for one that is refused.
+pub(crate) fn checked_arguments(target: &SshTarget) -> Option<Vec<OsString>> {
+    check(target).ok().map(|()| arguments(target))
+}
+
 /// Where and as whom; goes before the host.
 pub(super) fn arguments(target: &SshTarget) -> Vec<OsString> {
     let mut arguments = Vec::new();

@@ -289,3 +289,9 @@ impl Exchange {
         Ok(token)
     }
 }
+
+/// Host and port that a request for this address would go to.
+pub(crate) fn read_address(url: &str) -> Option<(String, u16)> {
+    let found = url::destination(url).ok()?;
+    Some((found.host, found.port))
+}
