@@ -305,6 +305,30 @@ fn files_or_none(ending: &str) -> Vec<(PathBuf, String)> {
 }
 
 #[test]
+fn the_readme_counts_who_means_harm() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let count = |files: &[(PathBuf, String)]| {
+        let lines = files.iter().flat_map(|(_, text)| text.lines());
+        lines
+            .filter(|line| matches!(line.trim(), "#[test]" | "#[tokio::test]"))
+            .count()
+    };
+    let plugins = count(&rust(&["tests/suite/hostile"]));
+    let registries = rust(&["tests/suite/registry"]);
+    let registries: Vec<_> = registries
+        .into_iter()
+        .filter(|(name, _)| name.ends_with("hostile.rs"))
+        .collect();
+    let text = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in [
+        format!("{plugins} tests of plugins that"),
+        format!("{} of registries that", count(&registries)),
+    ] {
+        assert!(text.contains(&said), "the README does not say `{said}`");
+    }
+}
+
+#[test]
 fn the_readmes_commands_exist() {
     let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
     let env = runner_tests::TestEnv::new();
