@@ -11,6 +11,7 @@ pub mod conformance;
 pub mod engine;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod history;
 pub mod jobs;
 pub mod plugin;
 pub mod process;

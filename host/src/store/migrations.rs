@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("schema/002-fleet.sql"),
     include_str!("schema/003-plugins.sql"),
     include_str!("schema/004-canaries.sql"),
+    include_str!("schema/005-records.sql"),
 ];
 
 /// What the file says of itself.

@@ -22,6 +22,8 @@ mod open;
 mod operations;
 mod orphans;
 mod prune;
+mod record_queries;
+mod records;
 mod shelves;
 mod snapshot;
 mod tickets;
@@ -46,6 +48,10 @@ pub use kept::{Bounds, Kept};
 pub use metrics::Metric;
 pub use operations::{Operation, OperationFilter, OperationId, OperationRow};
 pub use orphans::OrphanRow;
+pub use record_queries::{
+    RecordAttachment, RecordFilter, RecordResult, RecordRow, RecordTask, TaskHistory,
+};
+pub use records::{NewAttachment, NewRecord, NewResult, NewTask, RecordId, TaskEnd};
 pub use shelves::ShelfRow;
 pub use tickets::{NewTicket, TicketRow, TicketSource, TicketState};
 pub use uses::UseRow;

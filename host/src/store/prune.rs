@@ -1,4 +1,4 @@
-//! Forgetting what is long over: discarded instances and old operations. What is live is never touched.
+//! Forgetting what is long over: discarded instances, old operations, old records. What is live is never touched.
 
 use runner_core::id::Timestamp;
 use runner_core::policy::Millis;
@@ -36,6 +36,12 @@ impl Tx<'_> {
                 "DELETE FROM tickets WHERE id IN (SELECT id FROM tickets WHERE ended_at < ?1 LIMIT ?2)",
             )?
             .execute((before, BATCH))?;
+        // With everything that hangs on them; far fewer, because that is much.
+        self.connection
+            .prepare_cached(
+                "DELETE FROM records WHERE id IN (SELECT id FROM records WHERE ended_at < ?1 ORDER BY id LIMIT 5)",
+            )?
+            .execute([before])?;
         // The newest stays, so that its key is never used again.
         self.connection
             .prepare_cached(
