@@ -51,10 +51,21 @@ pub struct Environment {
     pub no_proxy: Option<String>,
     /// `RUNNER_SPREAD_DIALECT`: the dialect of spread projects, where no option says it.
     pub spread_dialect: Option<String>,
+    /// `GITHUB_ACTIONS`: we are a step of a workflow there.
+    pub github: Option<GitHub>,
     /// The current directory.
     pub directory: PathBuf,
     /// `RUNNER_FAULT`: where to die, for tests.
     pub(super) fault: Option<String>,
+}
+
+/// What GitHub Actions tell a step.
+#[derive(Clone, Debug, Default)]
+pub struct GitHub {
+    /// The file of the step's summary, which is appended to.
+    pub summary: Option<PathBuf>,
+    /// The top of the repository, which paths in annotations begin at.
+    pub workspace: Option<PathBuf>,
 }
 
 impl Environment {
@@ -128,6 +139,10 @@ impl Environment {
                 .find_map(text),
             no_proxy: text("NO_PROXY").or_else(|| text("no_proxy")),
             spread_dialect: text("RUNNER_SPREAD_DIALECT"),
+            github: (text("GITHUB_ACTIONS").as_deref() == Some("true")).then(|| GitHub {
+                summary: text("GITHUB_STEP_SUMMARY").map(PathBuf::from),
+                workspace: text("GITHUB_WORKSPACE").map(PathBuf::from),
+            }),
             directory: absolute,
             fault: text("RUNNER_FAULT"),
         })

@@ -30,7 +30,7 @@ pub use consent::{Answer, Consent, GrantAsk, Previous, Refuse};
 pub use distribution::{
     Change, FetchOptions, Found, Installed, Outdated, PublishRequest, Published, Update,
 };
-pub use environment::Environment;
+pub use environment::{Environment, GitHub};
 pub use plugins::{GrantListing, PluginListing};
 use runner_core::id::SourceName;
 pub use spread::Backends;
@@ -41,6 +41,7 @@ use runner_core::id::Timestamp;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Changes, Config, ConfigError, SourceConfig, SourceKind};
 use crate::engine::{Engine, EngineError, FailureKind, Identity, Owner, Result};
+use crate::history::History;
 use crate::plugin::{Capabilities, HttpSettings, PluginDirs, PluginHost, Tap, Uses};
 use crate::store::Store;
 use crate::transport::SshSessions;
@@ -221,6 +222,17 @@ impl App {
                 .collect(),
             tokens: Some(environment.state.join("tokens")),
         })
+    }
+
+    /// What was tried and what came of it.
+    pub fn history(&self) -> Result<History> {
+        let engine = self.engine()?;
+        Ok(History::new(
+            Arc::clone(self.store()?),
+            Arc::clone(&self.0.clock),
+            engine.worker_id()?,
+            engine.owner_json(),
+        ))
     }
 
     /// The verbs.

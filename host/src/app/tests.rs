@@ -67,6 +67,7 @@ impl World {
             proxy: None,
             no_proxy: None,
             spread_dialect: None,
+            github: None,
             directory: at("work"),
             fault: None,
         };

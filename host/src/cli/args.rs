@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
     acquire, completions, config, cp, debug, discard, events, exec, forward, help, import, lease,
-    list, log, metrics, plugin, reboot, release, run, serve, shelf, source, status, test, ticket,
-    top, why,
+    list, log, metrics, plugin, reboot, release, results, run, serve, shelf, source, status, test,
+    ticket, top, why,
 };
 use super::values;
 use crate::config::SourceArgument;
@@ -108,6 +108,7 @@ pub(super) enum Verb {
     Plugin(plugin::Plugin),
     Config(config::Config),
     Test(Box<test::Test>),
+    Results(results::Results),
     Import(import::Import),
     Completions(completions::Completions),
     Commands(list::Commands),
@@ -141,6 +142,7 @@ impl Verb {
             | Self::Source(_)
             | Self::Config(_)
             | Self::Test(_)
+            | Self::Results(_)
             | Self::Import(_)
             | Self::Completions(_)
             | Self::Commands(_)
@@ -174,6 +176,7 @@ impl Verb {
             Self::Plugin(_) => "plugin",
             Self::Config(_) => "config",
             Self::Test(_) => "test",
+            Self::Results(_) => "results",
             Self::Import(_) => "import",
             Self::Completions(_) => "completions",
             Self::Commands(_) => "commands",

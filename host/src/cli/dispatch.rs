@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use super::args::{Cli, Verb};
 use super::commands::{
     acquire, completions, config, cp, debug, discard, events, exec, forward, help, import, lease,
-    list, log, metrics, plugin, reboot, release, run, serve, shelf, source, status, test, ticket,
-    top, why,
+    list, log, metrics, plugin, reboot, release, results, run, serve, shelf, source, status, test,
+    ticket, top, why,
 };
 use super::console::Console;
 use super::context::Context;
@@ -120,6 +120,7 @@ fn ordinary(verb: Verb, context: &Context) -> Outcome {
         Verb::Plugin(args) => plugin::run(args, context),
         Verb::Config(args) => config::run(&args, context),
         Verb::Test(args) => test::run(*args, context),
+        Verb::Results(args) => results::run(&args, context),
         Verb::Import(args) => import::run(args, context),
         Verb::Debug(args) => debug::run(args, context),
         Verb::Run(_) | Verb::Exec(_) | Verb::Help(_) | Verb::Commands(_) | Verb::Completions(_) => {

@@ -8,6 +8,7 @@ use super::exit_code;
 use crate::engine::{EngineError, FailureKind};
 use crate::provider::ProviderError;
 use crate::report::{escape, json};
+use crate::store::StoreError;
 
 /// Why a verb ends with another code than 0. The texts are raw: whoever shows them escapes them.
 #[derive(Debug)]
@@ -152,6 +153,12 @@ pub(super) enum Word {
     Warning,
     Cause,
     Hint,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        EngineError::from(error).into()
+    }
 }
 
 impl From<EngineError> for Failure {

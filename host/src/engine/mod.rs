@@ -76,7 +76,9 @@ pub use why::{Considered, Explained, Happened};
 
 use crate::clock::Clock;
 use crate::provider::{Access, Instance, Provider};
-use crate::store::{DefinitionRow, InstanceRow, OperationId, Store, StoreError, Tx, Worker};
+use crate::store::{
+    DefinitionRow, InstanceRow, OperationId, Store, StoreError, Tx, Worker, WorkerId,
+};
 
 /// The answer of every verb.
 pub type Result<T> = std::result::Result<T, EngineError>;
@@ -153,7 +155,13 @@ impl Engine {
         Ok(worker)
     }
 
-    fn owner_json(&self) -> String {
+    /// The name of this process in the books.
+    pub fn worker_id(&self) -> Result<WorkerId> {
+        Ok(self.worker()?.id().clone())
+    }
+
+    /// Who we are, as the books have it.
+    pub fn owner_json(&self) -> String {
         // A struct of three plain fields always serialises.
         serde_json::to_string(&self.0.identity.owner).unwrap_or_default()
     }

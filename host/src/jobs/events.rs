@@ -4,14 +4,13 @@
 //! An event says what happened and to whom; no event has to be kept to understand another, except that a worker's number
 //! stands for what its `WorkerStarted` said.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use runner_core::id::Timestamp;
 use runner_core::schedule::{Level, Verb};
 use serde::Serialize;
 
-use crate::clock::Clock;
+pub use super::stream::{Listener, Stream};
 
 /// The number of a worker, from 0, unique in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -45,6 +44,15 @@ pub struct JobFacts {
     pub sample: u32,
 }
 
+/// A job that is not run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Quarantined {
+    #[serde(flatten)]
+    pub job: JobFacts,
+    pub reason: String,
+}
+
 /// What is worked on, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -62,6 +70,8 @@ pub struct Scene {
     pub name: String,
     /// The job whose environment it has; the one that it is about, where the level is `Task`.
     pub job: JobNumber,
+    /// Of the job, from 1; always 1 for what is no job's.
+    pub attempt: u32,
 }
 
 /// How a job ended.
@@ -102,6 +112,8 @@ pub struct Summary {
     pub skipped: Vec<String>,
     /// Names by what failed, in the order of the ancestor's summary.
     pub failed: Vec<(FailureClass, Vec<String>)>,
+    /// Names of jobs that worked, but not at the first attempt.
+    pub flaky: Vec<String>,
     /// What was wrong with the run as a whole, whatever became of its jobs.
     pub error: Option<String>,
 }
@@ -140,6 +152,8 @@ pub enum What {
         seed: Option<i64>,
         /// There are more jobs than workers, so the order matters.
         ordered: bool,
+        /// Jobs that were left out because they are known to fail.
+        quarantined: Vec<Quarantined>,
     },
     /// If this process is killed, this is how the machines are discarded: by the number in the reuse file's name.
     Recoverable {
@@ -294,12 +308,27 @@ pub enum What {
         #[serde(flatten)]
         scene: Scene,
         directory: String,
-        files: u64,
+        /// Their paths in it.
+        files: Vec<String>,
     },
     ArtifactsFailed {
         #[serde(flatten)]
         scene: Scene,
         error: String,
+    },
+    /// An attempt of a job failed, and there will be another one.
+    Retrying {
+        #[serde(flatten)]
+        scene: Scene,
+        /// The attempt that comes, of at most so many.
+        attempt: u32,
+        of: u32,
+    },
+    /// After its restore something is not as it was before its prepare.
+    Leaked {
+        #[serde(flatten)]
+        scene: Scene,
+        changes: Vec<String>,
     },
     /// A round of a job, or the whole of it, came to this.
     JobEnded {
@@ -310,6 +339,8 @@ pub enum What {
         result: JobResult,
         /// Of the execute script.
         took: Option<Millis>,
+        /// Which attempt this is the end of, from 1.
+        attempt: u32,
     },
     Discarding {
         worker: WorkerNumber,
@@ -371,44 +402,6 @@ impl From<Duration> for Millis {
     }
 }
 
-/// Somebody who wants to know. Called in the order of events, and never twice at once.
-pub trait Listener: Send {
-    /// Something happened. To be quick about: the run waits.
-    fn on(&mut self, event: &Event);
-}
-
-/// Where events are told. Cheap to clone.
-#[derive(Clone)]
-pub struct Stream(Arc<Inner>);
-
-struct Inner {
-    clock: Arc<dyn Clock>,
-    listeners: Mutex<Vec<Box<dyn Listener>>>,
-}
-
-impl Stream {
-    /// A stream with these listeners.
-    pub fn new(clock: Arc<dyn Clock>, listeners: Vec<Box<dyn Listener>>) -> Self {
-        Self(Arc::new(Inner {
-            clock,
-            listeners: Mutex::new(listeners),
-        }))
-    }
-
-    /// Tells everybody.
-    pub fn emit(&self, what: What) {
-        let event = Event {
-            at: self.0.clock.now(),
-            what,
-        };
-        // A listener that panicked has told its part; the others still want to know.
-        let listeners = self.0.listeners.lock();
-        for listener in listeners.unwrap_or_else(PoisonError::into_inner).iter_mut() {
-            listener.on(&event);
-        }
-    }
-}
-
 /// The word of a level.
 pub fn level_word(level: Level) -> &'static str {
     match level {
@@ -423,13 +416,27 @@ fn level<S: serde::Serializer>(level: &Level, to: S) -> Result<S::Ok, S::Error> 
     to.serialize_str(level_word(*level))
 }
 
-fn verb<S: serde::Serializer>(verb: &Verb, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(match verb {
+/// The word of a verb.
+pub fn verb_word(verb: Verb) -> &'static str {
+    match verb {
         Verb::Prepare => "prepare",
         Verb::Execute => "execute",
         Verb::Restore => "restore",
         Verb::Debug => "debug",
-    })
+    }
+}
+
+/// How a summary calls a class: `tasks`, `task restore`, `suite prepare`.
+pub fn class_words(class: FailureClass) -> String {
+    match (class.level, class.verb) {
+        (Level::Task, Verb::Execute) => "tasks".to_owned(),
+        (level, Verb::Restore) => format!("{} restore", level_word(level)),
+        (level, _) => format!("{} prepare", level_word(level)),
+    }
+}
+
+fn verb<S: serde::Serializer>(verb: &Verb, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(verb_word(*verb))
 }
 
 fn lossy<S: serde::Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {

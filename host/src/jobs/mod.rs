@@ -7,15 +7,20 @@ mod changed;
 pub mod events;
 pub mod lint;
 pub mod load;
+pub mod logs;
+mod mask;
 pub mod options;
 pub mod pack;
 pub mod plan;
 mod quarantine;
+pub mod recorder;
 pub mod reuse;
 pub mod run;
 pub mod schema;
 pub mod server;
 mod shard;
+mod stream;
+pub mod tally;
 #[cfg(test)]
 mod tests;
 

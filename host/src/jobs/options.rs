@@ -78,8 +78,8 @@ pub struct TestOptions {
     pub retries: u32,
     /// Stop a worker at its first failure.
     pub abend: bool,
-    /// Report what a task changed on the system and did not restore.
-    pub check_leaks: bool,
+    /// Tell what a task changed on the system and did not restore, files below these directories included.
+    pub leaks: Option<Vec<String>>,
     /// Start without asking however many jobs there are.
     pub yes: bool,
 
@@ -114,4 +114,6 @@ pub struct TestOptions {
     pub html: Option<PathBuf>,
     /// One JSON object a line for each thing that happens.
     pub events: Option<PathBuf>,
+    /// Annotations and a summary for GitHub Actions, wherever we are.
+    pub github: bool,
 }

@@ -1,6 +1,6 @@
 //! From options to the jobs that are run: load, expand, select, leave out, take a share.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,8 +34,19 @@ pub struct Surroundings<'a> {
     pub directory: &'a Path,
     pub kinds: Kinds<'a>,
     pub today: Date,
-    /// The names of the jobs that failed or were aborted last time, if only those are wanted.
-    pub failed: Option<HashSet<String>>,
+    /// The names of the jobs of a project that failed or were aborted last time, if only those are wanted.
+    pub failed: Option<Recall<'a, HashSet<String>>>,
+    /// The milliseconds that the jobs of a project took, by name, if parts are balanced by the history.
+    pub durations: Option<Recall<'a, HashMap<String, u64>>>,
+}
+
+/// Something that the history knows of a project.
+pub struct Recall<'a, T>(pub &'a dyn Fn(&Project) -> Result<T, Problem>);
+
+impl<T> std::fmt::Debug for Recall<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recall")
+    }
 }
 
 /// Makes the plan, or tells everything that is in its way.
@@ -54,10 +65,19 @@ pub fn plan(options: &TestOptions, surroundings: &Surroundings<'_>) -> Result<Pl
     drop(all);
     let mut warnings = Vec::new();
     let quarantine = quarantine::read(options, &project, surroundings.today, &mut warnings)?;
-    let quarantined = quarantine.take_from(&project, &mut jobs);
+    let mut quarantined = quarantine.take_from(&project, &mut jobs);
     if let Some(shard) = options.shard {
-        let durations = shard::durations(options)?;
+        let durations = match &surroundings.durations {
+            Some(recall) => recall.0(&project)?,
+            None => shard::durations(options)?,
+        };
         jobs = shard::part(&project, jobs, shard, &durations);
+        // What is left out is told by one part each.
+        let mut number = 0;
+        quarantined.retain(|_| {
+            number += 1;
+            (number - 1) % shard.of == shard.number - 1
+        });
     }
     if !options.all_host_commands {
         Problems::unless_empty(host.check(&project, &jobs))?;
@@ -87,7 +107,22 @@ fn choice(
         tags: options.tags.clone(),
         without_tags: options.without_tags.clone(),
         tasks,
-        names: surroundings.failed.clone(),
+        names: match &surroundings.failed {
+            Some(recall) => Some(recall.0(project)?),
+            None => None,
+        },
         ordered: options.order,
+    })
+}
+
+/// Whether a filter means a job, for names that come from elsewhere.
+pub fn names_meant_by(filter: &str) -> Result<impl Fn(&str) -> bool + use<>, Problem> {
+    let filters = Filters::parse(&[filter.to_owned()]);
+    let filters = filters.map_err(|error| Problem::new(error.to_string()))?;
+    Ok(move |name: &str| {
+        let sample = name
+            .rsplit_once('#')
+            .and_then(|(_, sample)| sample.parse().ok());
+        filters.matches(name, sample.unwrap_or(1))
     })
 }

@@ -1,8 +1,8 @@
 //! One of several equal parts of the jobs, for as many machines.
 //!
 //! Every machine must come to the same parts without talking to the others. So what is balanced by are durations that all of
-//! them have: a report of an earlier run, as `-json` writes it, and never the history of one machine. Without a report all
-//! jobs weigh the same. Jobs are taken from the longest to the shortest, each by the part that has least so far.
+//! them have: a report of an earlier run, as `-json` writes it, or the history where they share it and the user says so; never
+//! the history of one machine. Without either all jobs weigh the same. Jobs are taken from the longest to the shortest, each by the part that has least so far.
 
 use std::collections::HashMap;
 
@@ -24,9 +24,9 @@ struct Report {
 #[derive(Debug, Deserialize)]
 struct Item {
     #[serde(default)]
-    start: f64,
+    start: Moment,
     #[serde(default)]
-    end: f64,
+    end: Moment,
     #[serde(default)]
     backend: String,
     #[serde(default)]
@@ -37,6 +37,36 @@ struct Item {
     name: String,
     #[serde(default)]
     variant: String,
+}
+
+/// A time as reports have it: milliseconds, or local time with milliseconds.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Moment {
+    Number(f64),
+    Text(String),
+}
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self::Number(0.0)
+    }
+}
+
+impl Moment {
+    /// From one to another; nothing if they are not of one kind, or the wrong way round.
+    fn until(&self, end: &Self) -> u64 {
+        match (self, end) {
+            (Self::Number(start), Self::Number(end)) => (end - start).max(0.0) as u64,
+            (Self::Text(start), Self::Text(end)) => {
+                let moment = |text: &str| text.parse::<jiff::civil::DateTime>().ok();
+                let span = moment(start).zip(moment(end));
+                let span = span.map_or(0, |(start, end)| end.duration_since(start).as_millis());
+                u64::try_from(span).unwrap_or(0)
+            }
+            (Self::Number(_), Self::Text(_)) | (Self::Text(_), Self::Number(_)) => 0,
+        }
+    }
 }
 
 /// The durations of the report that the options name.
@@ -61,7 +91,7 @@ pub(super) fn durations(options: &TestOptions) -> Result<Durations, Problem> {
             name.push_str(&item.variant);
         }
         // Prepare, execute and restore of one job are an item each.
-        let spent = (item.end - item.start).max(0.0) as u64;
+        let spent = item.start.until(&item.end);
         let sum = durations.entry(name).or_default();
         *sum = sum.saturating_add(spent);
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::escape;
+use super::xml::text as xml;
 use crate::conformance::{Finding, Level, Report, Verdict};
 use crate::tape::Difference;
 
@@ -131,25 +132,6 @@ pub fn junit(report: &Report) -> String {
         out.push_str("  </testsuite>\n");
     }
     out.push_str("</testsuites>\n");
-    out
-}
-
-/// A text for XML 1.0, which has no place for most control characters.
-fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\t' | '\n' => out.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {
-                out.push_str(&c.escape_unicode().to_string());
-            }
-            c => out.push(c),
-        }
-    }
     out
 }
 

@@ -6,14 +6,16 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use runner_core::id::Timestamp;
-use runner_core::schedule::{Level, Verb};
+use runner_core::schedule::Verb;
 
 use crate::jobs::events::{
-    Event, FailureClass, Late, Listener, Scene, ShellWhy, Summary, What, WorkerNumber, level_word,
+    Event, Late, Listener, Scene, ShellWhy, Summary, What, WorkerNumber, class_words,
 };
+use crate::jobs::logs::file_name;
 
 const RULE: &str = "-----";
 
@@ -28,6 +30,8 @@ pub struct SpreadLog<W> {
     /// The packed project has been told, or there will be none.
     packed: bool,
     in_shell: bool,
+    /// What debug scripts say is not told; it is in files below the directory, if there is one.
+    without_debug: Option<Option<PathBuf>>,
 }
 
 impl<W: Write + Send> SpreadLog<W> {
@@ -41,6 +45,16 @@ impl<W: Write + Send> SpreadLog<W> {
             held: String::new(),
             packed: true,
             in_shell: false,
+            without_debug: None,
+        }
+    }
+
+    /// The same, without what debug scripts say: only where that is, if it is anywhere.
+    #[must_use]
+    pub fn without_debug_output(self, logs: Option<PathBuf>) -> Self {
+        Self {
+            without_debug: Some(logs),
+            ..self
         }
     }
 
@@ -171,6 +185,16 @@ impl<W: Write + Send> SpreadLog<W> {
                 &format!("Cannot fetch artifacts of {}: ", scene.name),
                 error,
             ),
+            What::Leaked { scene, changes } => ruled(
+                &format!(
+                    "WARNING: {} ({}) is not as it was:",
+                    scene.machine, scene.name
+                ),
+                &changes.join("\n"),
+            ),
+            What::Retrying { scene, attempt, of } => {
+                format!("Retrying {} (attempt {attempt} of {of})...", subject(scene))
+            }
             What::Discarding { worker, machine } => {
                 format!("Discarding {}...", server(worker, machine))
             }
@@ -197,6 +221,13 @@ impl<W: Write + Send> SpreadLog<W> {
         let output = output.trim_matches('\n').trim_end();
         let title = match (scene.verb, passed) {
             (Verb::Debug, true) if output.is_empty() => return None,
+            (Verb::Debug, true) if self.without_debug.is_some() => {
+                let logs = self.without_debug.iter().flatten().next();
+                let place = logs.map(|logs| logs.join(file_name(scene)).display().to_string());
+                let place =
+                    place.map_or_else(|| "left out".to_owned(), |path| format!("in {path}"));
+                return Some(format!("Debug output for {} : {place}", subject(scene)));
+            }
             (Verb::Debug, true) => "Debug output for".to_owned(),
             (Verb::Debug, false) => "Error debugging".to_owned(),
             (_, true) if self.verbosity > 1 && !output.is_empty() => {
@@ -348,29 +379,30 @@ fn totals(summary: &Summary) -> Vec<String> {
     if !summary.skipped.is_empty() {
         entries.push(format!("Skipped tasks: {}", summary.skipped.len()));
     }
+    if !summary.flaky.is_empty() {
+        entries.push(listed("Flaky tasks", &summary.flaky));
+    }
     for (class, names) in &summary.failed {
-        let mut entry = format!("Failed {}: {}", class_name(*class), names.len());
-        for name in names {
-            entry.push_str("\n    - ");
-            entry.push_str(name);
-        }
-        entries.push(entry);
+        entries.push(listed(&format!("Failed {}", class_words(*class)), names));
     }
     entries
 }
 
-fn class_name(class: FailureClass) -> String {
-    match (class.level, class.verb) {
-        (Level::Task, Verb::Execute) => "tasks".to_owned(),
-        (level, Verb::Restore) => format!("{} restore", level_word(level)),
-        (level, _) => format!("{} prepare", level_word(level)),
+fn listed(title: &str, names: &[String]) -> String {
+    let mut entry = format!("{title}: {}", names.len());
+    for name in names {
+        entry.push_str("\n    - ");
+        entry.push_str(name);
     }
+    entry
 }
 
 #[cfg(test)]
 mod tests {
+    use runner_core::schedule::Level;
+
     use super::*;
-    use crate::jobs::events::{JobNumber, Millis};
+    use crate::jobs::events::{FailureClass, JobNumber, Millis};
 
     fn scene(verb: Verb) -> Scene {
         Scene {
@@ -381,6 +413,7 @@ mod tests {
             verb,
             name: "b:s-1:s/t".into(),
             job: JobNumber(0),
+            attempt: 1,
         }
     }
 
@@ -422,6 +455,7 @@ mod tests {
             workers: 1,
             seed: Some(7),
             ordered: true,
+            quarantined: Vec::new(),
         };
         let allocating = What::Allocating {
             worker: WorkerNumber(0),

@@ -5,6 +5,7 @@
 mod backends;
 mod failures;
 mod machines;
+mod results;
 mod reuse;
 mod scripts;
 

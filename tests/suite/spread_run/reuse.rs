@@ -60,12 +60,12 @@ fn kept_used_again_sent_again_and_discarded() {
 }
 
 /// A run whose only job waits until somebody lets it go on.
-struct Waiting {
-    project: Project,
-    child: std::process::Child,
+pub(super) struct Waiting {
+    pub(super) project: Project,
+    pub(super) child: std::process::Child,
 }
 
-fn waiting(args: &[&str]) -> Waiting {
+pub(super) fn waiting(args: &[&str]) -> Waiting {
     let project = Project::new()
         .executes(
             "s/a",

@@ -48,6 +48,8 @@ pub struct Queue {
     pending: BTreeSet<usize>,
     places: Vec<Place>,
     order: Order,
+    /// How long each item is expected to take, if that decides.
+    weights: Option<Vec<u64>>,
 }
 
 impl Queue {
@@ -58,7 +60,16 @@ impl Queue {
             items,
             places: Vec::new(),
             order,
+            weights: None,
         }
+    }
+
+    /// Where the seed would decide, the longest come first: then no worker begins something long when the others are done.
+    /// What weighs the same keeps the seed's order; priorities, suites and samples count as always. One weight for each item.
+    #[must_use]
+    pub fn longest_first(mut self, weights: Vec<u64>) -> Self {
+        self.weights = Some(weights);
+        self
     }
 
     /// A worker of this system comes: its number among the system's workers decides its order.
@@ -72,7 +83,12 @@ impl Queue {
             Order::AsListed => (0..self.items.len()).collect(),
             Order::Seed(seed) => {
                 let own = seed.wrapping_add(i64::try_from(number).unwrap_or(i64::MAX));
-                permutation::of(self.items.len(), own.cast_unsigned())
+                let mut order = permutation::of(self.items.len(), own.cast_unsigned());
+                if let Some(weights) = &self.weights {
+                    let weight = |index: &usize| weights.get(*index).copied().unwrap_or(0);
+                    order.sort_by_key(|index| std::cmp::Reverse(weight(index)));
+                }
+                order
             }
         };
         self.places.push(Place {

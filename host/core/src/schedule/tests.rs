@@ -1,6 +1,6 @@
 //! Each rule of failures as an order of scripts, and properties over random matrices with every kind of accident.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -91,6 +91,7 @@ fn play_all(mode: Mode, failing: &[&str]) -> (Vec<String>, Vec<String>) {
         }
         told.extend(worker.verdicts().into_iter().map(|verdict| match verdict {
             Verdict::Succeeded { job } => format!("ok {job}"),
+            Verdict::Retried { verb, job } => format!("again {job}{}", mark(verb)),
             Verdict::Skipped { job } => format!("skipped {job}"),
             Verdict::Aborted { job } => format!("aborted {job}"),
             Verdict::Failed { level, verb, job } => {
@@ -242,6 +243,67 @@ fn repeated_until_the_first_failure() {
 }
 
 #[test]
+fn tried_again_after_a_restore() {
+    let mode = Mode {
+        retries: 1,
+        ..Mode::default()
+    };
+    // Fails whenever it is tried.
+    let (order, told) = play_all(mode, &["0!"]);
+    let order = order.join(" ");
+    assert!(
+        order.starts_with("P+ B+ S+ 0+ 0! 0? 0a 0- 0+ 0! 0? 0a 0- 1+ 1! 1a 1-"),
+        "{order}"
+    );
+    assert_eq!(told, ["again 0!", "failed 0!", "ok 1", "ok 2"]);
+    let (order, told) = play(mode, &["1+"]);
+    assert!(order.contains("1+ 1? 1- 1+ 1? 1- S-"), "{order}");
+    assert_eq!(told, ["ok 0", "again 1+", "failed 1+", "aborted 1", "ok 2"]);
+    // What cannot be restored is not tried again.
+    let (order, told) = play(mode, &["0!", "0-"]);
+    assert_eq!(order, "P+ B+ S+ 0+ 0! 0? 0- S- B- P-");
+    assert_eq!(
+        told,
+        ["again 0!", "failed 0!", "failed 0-", "left 1", "left 2"]
+    );
+    let (order, told) = play(
+        Mode {
+            abend: true,
+            ..mode
+        },
+        &["0!"],
+    );
+    assert_eq!(order, "P+ B+ S+ 0+ 0! 0?");
+    assert_eq!(told, ["failed 0!", "left 1", "left 2"]);
+}
+
+#[test]
+fn the_longest_first_where_the_seed_would_decide() {
+    let items: Vec<Item> = (0..6).map(|task| item(0, task / 3, task)).collect();
+    let all = |mut queue: Queue| {
+        let seat = queue.join(0);
+        let none = BTreeSet::new();
+        let mut order = Vec::new();
+        while let Some(next) = queue.take(seat, &none) {
+            order.push(next);
+        }
+        order
+    };
+    let weights = vec![1, 5, 2, 9, 4, 4];
+    let order = all(Queue::new(items.clone(), Order::Seed(7)).longest_first(weights.clone()));
+    // Suites stay together; equals are in the seed's order.
+    assert_eq!((&order[..1], &order[3..]), (&[3][..], &[1, 2, 0][..]));
+    let urgent = |task: usize| Item {
+        priority: i64::from(task == 0),
+        ..item(0, task / 3, task)
+    };
+    let queue = Queue::new((0..6).map(urgent).collect(), Order::Seed(7));
+    assert_eq!(all(queue.longest_first(weights.clone()))[0], 0);
+    let listed = Queue::new(items, Order::AsListed).longest_first(weights);
+    assert_eq!(all(listed), [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
 fn samples_together_priority_first_suites_spread() {
     let with = |suite, task, sample, priority| Item {
         system: 0,
@@ -288,11 +350,14 @@ fn history() -> impl Strategy<Value = (Vec<Item>, Vec<usize>, i64, Luck, Mode, V
     let items = prop::collection::vec((0..3usize, 0..3usize, 0..6usize, 0..3u32, 0..2i64), 1..40);
     let luck =
         (0..30u8, 0..4u8, 0..10u8).prop_map(|(fails, lost, skips)| Luck { fails, lost, skips });
-    let mode = (any::<bool>(), any::<bool>(), 0..3u32).prop_map(|(restore, abend, repeat)| Mode {
-        restore_only: restore && !abend,
-        abend,
-        repeat: if restore { 0 } else { repeat },
-    });
+    let mode = (any::<bool>(), any::<bool>(), 0..3u32, 0..3u32).prop_map(
+        |(restore, abend, repeat, retries)| Mode {
+            restore_only: restore && !abend,
+            abend,
+            repeat: if restore { 0 } else { repeat },
+            retries,
+        },
+    );
     (
         items,
         prop::collection::vec(0..3usize, 1..6),
@@ -364,7 +429,12 @@ proptest! {
                     }
                 }
                 for verdict in worker.verdicts() {
-                    let (Verdict::Succeeded { job }
+                    if matches!(verdict, Verdict::Retried { .. }) {
+                        prop_assert!(mode.retries > 0 && !mode.abend);
+                        continue;
+                    }
+                    let (Verdict::Retried { job, .. }
+                    | Verdict::Succeeded { job }
                     | Verdict::Skipped { job }
                     | Verdict::Aborted { job }
                     | Verdict::Failed { job, .. }) = verdict;
@@ -390,6 +460,10 @@ proptest! {
             let skipped = own.iter().any(|end| matches!(end, Verdict::Skipped { .. }));
             prop_assert!(worked || failed || aborted > 0 || skipped, "job {} has no end: {:?}", job, own);
             prop_assert!(aborted <= 1);
+            let failures = own.iter().filter(|end| {
+                matches!(end, Verdict::Failed { level: Level::Task, verb: Verb::Prepare | Verb::Execute, .. })
+            });
+            prop_assert!(failures.count() <= 1, "only the last attempt counts: {:?}", own);
             prop_assert!(!(skipped && (worked || failed || aborted > 0)), "{:?}", own);
         }
         for (_, _, log, _) in &crew {

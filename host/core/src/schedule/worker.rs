@@ -58,6 +58,8 @@ pub enum Outcome {
 pub enum Verdict {
     /// A round of the job worked.
     Succeeded { job: usize },
+    /// An attempt failed in this script; another one follows, and none of this counts.
+    Retried { verb: Verb, job: usize },
     /// It was left out on purpose.
     Skipped { job: usize },
     /// Its turn came, and it could not be run.
@@ -79,6 +81,8 @@ pub struct Mode {
     pub abend: bool,
     /// So many more rounds of each job that works.
     pub repeat: u32,
+    /// So many more attempts at each job that fails, from its prepare on, once it is restored.
+    pub retries: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +108,9 @@ pub struct Worker {
     /// The job that is under way has failed somewhere, and was debugged.
     failed: bool,
     rounds_left: u32,
+    retries_left: u32,
+    /// The script and the job that failed, while the job is restored for its next attempt.
+    again: Option<(Verb, usize)>,
     stopping: bool,
     closing: bool,
     over: bool,
@@ -126,6 +133,8 @@ impl Worker {
             waiting: None,
             failed: false,
             rounds_left: 0,
+            retries_left: 0,
+            again: None,
             stopping: false,
             closing: false,
             over: false,
@@ -219,6 +228,11 @@ impl Worker {
         self.last_job = Some(job);
         self.failed = false;
         self.rounds_left = self.mode.repeat;
+        self.retries_left = if self.mode.abend {
+            0
+        } else {
+            self.mode.retries
+        };
         if self.mode.restore_only {
             self.project = Ground::Entered;
             self.backend = Ground::Entered;
@@ -302,6 +316,15 @@ impl Worker {
             // Left for another one; the last one is left with everything else.
             (Level::Suite, Verb::Restore) => self.suite = None,
             (Level::Task, Verb::Execute) => self.verdicts.push(Verdict::Succeeded { job }),
+            (Level::Task, Verb::Restore) if self.again.is_some() => {
+                if self.stopping {
+                    self.give_up();
+                } else {
+                    self.again = None;
+                    self.failed = false;
+                    self.round(job);
+                }
+            }
             // Asked to stop meanwhile: the rounds that are left are not begun.
             (Level::Task, Verb::Restore)
                 if self.rounds_left > 0 && !self.failed && !self.stopping =>
@@ -323,17 +346,21 @@ impl Worker {
         if verb == Verb::Debug {
             return;
         }
-        self.verdicts.push(Verdict::Failed { level, verb, job });
         let debugged = level == Level::Task && self.failed;
+        let attempted = level == Level::Task && matches!(verb, Verb::Prepare | Verb::Execute);
+        if attempted && self.retries_left > 0 && !self.stopping {
+            self.retries_left -= 1;
+            self.again = Some((verb, job));
+            self.verdicts.push(Verdict::Retried { verb, job });
+        } else {
+            self.give_up();
+            self.verdicts.push(Verdict::Failed { level, verb, job });
+        }
         match (level, verb) {
-            (Level::Task, Verb::Prepare) => {
-                self.verdicts.push(Verdict::Aborted { job });
-                self.failed = true;
-                self.agenda.clear();
-                self.artifacts(Level::Task, job);
-                self.script(Level::Task, Verb::Restore, job);
-            }
-            (Level::Task, Verb::Execute) => {
+            (Level::Task, Verb::Prepare | Verb::Execute) => {
+                if verb == Verb::Prepare && self.again.is_none() {
+                    self.verdicts.push(Verdict::Aborted { job });
+                }
                 self.failed = true;
                 self.agenda.clear();
                 self.artifacts(Level::Task, job);
@@ -386,6 +413,18 @@ impl Worker {
         }
     }
 
+    /// There will be no other attempt: the failure of the last one counts.
+    fn give_up(&mut self) {
+        let Some((verb, job)) = self.again.take() else {
+            return;
+        };
+        let level = Level::Task;
+        self.verdicts.push(Verdict::Failed { level, verb, job });
+        if verb == Verb::Prepare {
+            self.verdicts.push(Verdict::Aborted { job });
+        }
+    }
+
     fn abort(&mut self, job: usize) {
         self.agenda.clear();
         self.verdicts.push(Verdict::Aborted { job });
@@ -403,6 +442,7 @@ impl Worker {
 
     /// The step failed, and nothing else can be done here.
     fn lost(&mut self, step: Step) {
+        self.give_up();
         match step {
             Step::Script { level, verb, job } if verb != Verb::Debug => {
                 self.verdicts.push(Verdict::Failed { level, verb, job });

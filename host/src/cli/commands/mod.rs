@@ -23,6 +23,7 @@ pub(super) mod plugin_tape;
 pub(super) mod plugin_test;
 pub(super) mod reboot;
 pub(super) mod release;
+pub(super) mod results;
 pub(super) mod run;
 pub(super) mod serve;
 pub(super) mod shelf;

@@ -14,6 +14,8 @@ use runner_core::matrix::{
     Backend, BackendId, Environment, Job, JobView, Problem, Project, System, SystemId,
 };
 
+use crate::jobs::mask;
+
 /// The host's side of a project. Results are kept: the same text is run once.
 #[derive(Debug)]
 pub struct HostCommands {
@@ -74,6 +76,24 @@ impl HostCommands {
                 Ok((it.name.to_owned(), value))
             })
             .collect()
+    }
+
+    /// Of the values of a job those that nobody should see: what host commands gave to variables with a telling name, and the
+    /// credential of its backend.
+    pub fn secrets(&self, view: JobView<'_>, exported: &[(String, String)]) -> Vec<String> {
+        let mut secrets = Vec::new();
+        if exported.iter().any(|(name, _)| mask::is_telling(name)) {
+            for (written, (name, value)) in view.environment().iter().zip(exported) {
+                if written.value.contains(HOST_COMMAND) && mask::is_telling(name) {
+                    secrets.push(value.clone());
+                }
+            }
+        }
+        if view.backend().key.contains(HOST_COMMAND) {
+            // One that cannot be had is told where it is needed.
+            secrets.extend(self.key(view.project, view.backend()));
+        }
+        secrets
     }
 
     /// The credential of a backend; its `$VAR`s are those of project and backend.

@@ -53,7 +53,7 @@ async fn fetched(
     directory: &str,
     patterns: &[String],
     to: &Path,
-) -> Result<u64, String> {
+) -> Result<Vec<String>, String> {
     let failed = |error: &dyn std::error::Error| chain(error);
     let mut text = format!(
         "set +f; shopt -s nullglob globstar; cd {}; found=()\nfor one in",
@@ -95,15 +95,22 @@ async fn fetched(
     unpacked.map_err(|error| failed(&error))?
 }
 
-/// By the tar of this machine: it follows no link out of the directory, and makes nothing outside of it.
-fn unpack(archive: std::fs::File, length: usize, to: PathBuf) -> Result<u64, String> {
+/// By the tar of this machine; answers the paths of the files. It follows no link out of the directory, and makes nothing outside of it.
+fn unpack(archive: std::fs::File, length: usize, to: PathBuf) -> Result<Vec<String>, String> {
     std::fs::create_dir_all(&to)
         .map_err(|error| format!("cannot make `{}`: {error}", to.display()))?;
     if length == 0 {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let ended = Command::new("tar")
-        .args(["-x", "-z", "-v", "--no-same-owner", "--directory"])
+        .args([
+            "-x",
+            "-z",
+            "-v",
+            "--quoting-style=literal",
+            "--no-same-owner",
+            "--directory",
+        ])
         .arg(&to)
         .stdin(archive)
         .output()
@@ -114,7 +121,8 @@ fn unpack(archive: std::fs::File, length: usize, to: PathBuf) -> Result<u64, Str
     }
     let files = ended.stdout.split(|byte| *byte == b'\n');
     let files = files.filter(|line| !line.is_empty() && !line.ends_with(b"/"));
-    Ok(files.count() as u64)
+    let files = files.map(|line| String::from_utf8_lossy(line.strip_prefix(b"./").unwrap_or(line)));
+    Ok(files.map(|name| name.into_owned()).collect())
 }
 
 /// A word that the shell expands as a pattern, and as nothing else.

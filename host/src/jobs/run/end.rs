@@ -1,6 +1,6 @@
 //! What became of the jobs, and the summary of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runner_core::schedule::{Level, Verb};
 
@@ -26,9 +26,12 @@ pub(super) struct Results {
     successful: usize,
     aborted: Vec<String>,
     skipped: Vec<String>,
+    flaky: BTreeSet<String>,
     failed: BTreeMap<(Level, Verb), Vec<String>>,
     /// Of the last execute of each job.
     took: Vec<Option<Millis>>,
+    /// At which attempt each job is, from 1.
+    attempts: Vec<u32>,
 }
 
 impl Results {
@@ -37,9 +40,22 @@ impl Results {
             successful: 0,
             aborted: Vec::new(),
             skipped: Vec::new(),
+            flaky: BTreeSet::new(),
             failed: BTreeMap::new(),
             took: vec![None; jobs],
+            attempts: vec![1; jobs],
         }
+    }
+
+    /// At which attempt a job is, from 1.
+    pub(super) fn attempt(&self, job: usize) -> u32 {
+        self.attempts[job]
+    }
+
+    /// An attempt failed, and another one comes: its number.
+    pub(super) fn retry(&mut self, job: usize) -> u32 {
+        self.attempts[job] += 1;
+        self.attempts[job]
     }
 
     /// How long the job's execute script took.
@@ -55,6 +71,9 @@ impl Results {
         worker: WorkerNumber,
     ) {
         self.successful += 1;
+        if self.attempts[job.0] > 1 {
+            self.flaky.insert(name.clone());
+        }
         self.tell(stream, job, name, Some(worker), JobResult::Passed);
     }
 
@@ -119,6 +138,7 @@ impl Results {
             worker,
             result,
             took: self.took.get(job.0).copied().flatten(),
+            attempt: self.attempt(job.0),
         });
     }
 
@@ -137,6 +157,7 @@ impl Results {
             successful: self.successful,
             aborted: sorted(&mut self.aborted),
             skipped: sorted(&mut self.skipped),
+            flaky: std::mem::take(&mut self.flaky).into_iter().collect(),
             failed,
             error,
         }

@@ -14,6 +14,8 @@ mod artifacts;
 mod discard;
 mod end;
 mod end_of;
+mod layout;
+mod leaks;
 mod script;
 mod send;
 mod shell;
@@ -22,6 +24,7 @@ mod station;
 mod watch;
 mod worker;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -70,6 +73,9 @@ pub trait Expand {
     /// Everything that is exported for a job, in order, host commands expanded.
     fn environment(&self, view: JobView<'_>) -> Result<Vec<(String, String)>, String>;
 
+    /// Which of the values of a job nobody should see.
+    fn secrets(&self, view: JobView<'_>, exported: &[(String, String)]) -> Vec<String>;
+
     /// A system's user and password.
     fn login(&self, backend: &Backend, system: &System) -> Result<(String, String), String>;
 }
@@ -79,6 +85,10 @@ pub struct Setup {
     pub project: Arc<Project>,
     /// In the order in which they were selected.
     pub jobs: Vec<Job>,
+    /// Left out, each for a reason.
+    pub quarantined: Vec<(Job, String)>,
+    /// Milliseconds that jobs usually take, by name, if the longest shall come first.
+    pub durations: Option<HashMap<String, u64>>,
     pub options: TestOptions,
     pub pack: PackSpec,
     pub expand: Box<dyn Expand>,

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use runner_core::matrix::{BackendId, Job, JobView, SystemId};
+use runner_core::matrix::{BackendId, JobView, SystemId};
 use runner_core::schedule::{Item, Mode, Order, Queue, Seat, Worker};
 use tokio::sync::{Notify, watch};
 
 use super::end::Results;
+use super::layout::{facts, items, quarantined, weights, workers};
 use super::{Login, RunError, Setup};
-use crate::jobs::events::{JobFacts, JobNumber, Stream, Summary, What, WorkerNumber};
+use crate::jobs::events::{JobNumber, Stream, Summary, What, WorkerNumber};
 use crate::jobs::options::Action;
 use crate::jobs::pack::{self, Archive};
 use crate::jobs::reuse::{self, Entry, ReuseFile};
@@ -41,6 +42,7 @@ pub(super) struct Shop {
     results: RefCell<Results>,
     reuse: RefCell<Option<ReuseFile>>,
     started: Cell<usize>,
+    turns: RefCell<HashMap<usize, usize>>,
     /// A machine was being made when it was not needed any more.
     cut_off: Cell<bool>,
     prelude: Piece,
@@ -65,6 +67,7 @@ impl Shop {
         } else {
             Order::Seed(setup.options.seed)
         };
+        let weights = weights(&setup);
         let workers: usize = workers(&setup, &places)
             .iter()
             .map(|(_, count)| count)
@@ -74,10 +77,13 @@ impl Shop {
             jobs: setup.jobs.iter().map(|job| facts(&setup, job)).collect(),
             workers,
             seed: match order {
+                // What is known of durations decides, too: the seed alone says nothing.
+                Order::Seed(_) if weights.is_some() => None,
                 Order::Seed(seed) => Some(seed),
                 Order::AsListed => None,
             },
             ordered: setup.jobs.len() > workers,
+            quarantined: quarantined(&setup),
         });
         let reuse = open_reuse(&setup).await?;
         let mut kept: HashMap<(String, String), Vec<Entry>> = HashMap::new();
@@ -87,6 +93,8 @@ impl Shop {
                 kept.entry(of).or_default().push(entry.clone());
             }
         }
+        // A random one is nobody's secret, until somebody sees it.
+        setup.stream.mask(&setup.password);
         if !setup.options.reuse {
             setup.stream.emit(What::Recoverable { pid: setup.pid });
         }
@@ -114,7 +122,10 @@ impl Shop {
             let _over = sender.send(Some(made));
         });
         Ok(Self {
-            queue: RefCell::new(Queue::new(items.clone(), order)),
+            queue: RefCell::new(match weights {
+                Some(weights) => Queue::new(items.clone(), order).longest_first(weights),
+                None => Queue::new(items.clone(), order),
+            }),
             results: RefCell::new(Results::new(setup.jobs.len())),
             setup,
             items,
@@ -125,6 +136,7 @@ impl Shop {
             packed,
             reuse: RefCell::new(Some(reuse)),
             started: Cell::new(0),
+            turns: RefCell::default(),
             cut_off: Cell::new(false),
             prelude: script::prelude(),
             environments: RefCell::default(),
@@ -172,6 +184,7 @@ impl Shop {
             restore_only: options.action == Action::Restore,
             abend: options.abend,
             repeat: options.repeat,
+            retries: options.retries,
         }
     }
 
@@ -237,10 +250,16 @@ impl Shop {
         }
     }
 
-    /// In which place of how many a job is executed.
-    pub(super) fn count(&self) -> (usize, usize) {
-        self.started.set(self.started.get() + 1);
-        (self.started.get(), self.setup.jobs.len())
+    /// In which place of how many a job is executed; each attempt in the place of the first.
+    pub(super) fn count(&self, job: usize, attempt: u32) -> (usize, usize) {
+        let mut turns = self.turns.borrow_mut();
+        let known = turns.get(&job).filter(|_| attempt > 1).copied();
+        let turn = known.unwrap_or_else(|| {
+            self.started.set(self.started.get() + 1);
+            self.started.get()
+        });
+        turns.insert(job, turn);
+        (turn, self.setup.jobs.len())
     }
 
     pub(super) fn results(&self) -> std::cell::RefMut<'_, Results> {
@@ -311,6 +330,9 @@ impl Shop {
             return known.clone();
         }
         let made = self.setup.expand.environment(self.view(job)).map(|all| {
+            for secret in self.setup.expand.secrets(self.view(job), &all) {
+                self.stream().mask(&secret);
+            }
             let mut pieces = vec![self.prelude.clone()];
             for (name, value) in all {
                 let own = name == "SPREAD_PATH" && !root.is_empty();
@@ -332,8 +354,12 @@ impl Shop {
     pub(super) fn login(&self, system: usize) -> Result<Login, String> {
         let (backend, system) = self.place(system);
         let backend = self.setup.project.backend(backend);
-        let (username, own) = self.setup.expand.login(backend, backend.system(system))?;
+        let system = backend.system(system);
+        let (username, own) = self.setup.expand.login(backend, system)?;
         let session = own.is_empty();
+        if own != system.password {
+            self.stream().mask(&own);
+        }
         Ok(Login {
             username,
             password: if session {
@@ -359,75 +385,6 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         cause = next.source();
     }
     text
-}
-
-/// The jobs by numbers, and the systems that the numbers stand for.
-fn items(setup: &Setup) -> (Vec<Item>, Vec<Place>) {
-    let mut places: Vec<Place> = Vec::new();
-    let mut tasks = HashMap::new();
-    let items = setup.jobs.iter().map(|job| {
-        let place = (job.backend, job.system);
-        let system = places
-            .iter()
-            .position(|it| *it == place)
-            .unwrap_or_else(|| {
-                places.push(place);
-                places.len() - 1
-            });
-        let count = tasks.len();
-        let task = *tasks
-            .entry((job.task, job.variant.clone()))
-            .or_insert(count);
-        let suite = setup.project.task(job.task).suite;
-        Item {
-            system,
-            suite: suite.0 as usize,
-            task,
-            sample: job.sample,
-            priority: setup.project.view(job).priority(),
-        }
-    });
-    let items: Vec<Item> = items.collect();
-    (items, places)
-}
-
-/// How many workers each system gets: no more than it has jobs.
-fn workers(setup: &Setup, places: &[Place]) -> Vec<(usize, usize)> {
-    let mut counts = vec![0; places.len()];
-    for job in &setup.jobs {
-        if let Some(at) = places
-            .iter()
-            .position(|place| *place == (job.backend, job.system))
-        {
-            counts[at] += 1;
-        }
-    }
-    let wanted = |(backend, system): Place| {
-        let own = setup.project.backend(backend).system(system).workers;
-        setup.options.workers.unwrap_or(own).max(1) as usize
-    };
-    counts
-        .into_iter()
-        .enumerate()
-        .map(|(system, jobs)| (system, wanted(places[system]).min(jobs)))
-        .collect()
-}
-
-pub(super) fn facts(setup: &Setup, job: &Job) -> JobFacts {
-    let view = setup.project.view(job);
-    JobFacts {
-        name: view.name().to_string(),
-        backend: view.backend().name.clone(),
-        system: view.system().name.clone(),
-        suite: view.suite().name.clone(),
-        task: view.task().name.clone(),
-        variant: view.variant().to_owned(),
-        sample: if view.task().samples > 1 {
-            job.sample
-        } else {
-            0
-        },
-    }
 }
 
 /// Waits for whoever has it locked.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use runner_core::matrix;
 use runner_core::schedule::{Level, Outcome, Step, Verb, Verdict, Worker};
 
+use super::leaks::{self, Look};
 use super::shop::Shop;
 use super::station::Station;
 use super::{allocate, artifacts, end_of, script, shell};
@@ -36,6 +37,9 @@ pub(super) async fn work(shop: Rc<Shop>, number: WorkerNumber, system: usize) {
         station,
         skipped: String::new(),
         cause: String::new(),
+        attempt: 1,
+        failed_attempt: None,
+        before: None,
     };
     let mut worker = Worker::new(shop.mode());
     loop {
@@ -71,15 +75,56 @@ struct Hands<'a> {
     /// Why the last thing was skipped, and why the last job could not be run.
     skipped: String,
     cause: String,
+    /// At which attempt the job under way is.
+    attempt: u32,
+    /// The same, if that one failed and there will be another.
+    failed_attempt: Option<u32>,
+    /// What there was before the job under way, where leaks are looked for.
+    before: Option<Look>,
 }
 
 impl Hands<'_> {
     async fn carry_out(&mut self, step: Step) -> Outcome {
         match step {
             Step::Check { level, job } => self.check(level, job).await,
-            Step::Script { level, verb, job } => self.script(level, verb, job).await,
+            Step::Script { level, verb, job } => {
+                if (level, verb) == (Level::Task, Verb::Prepare) {
+                    self.attempt = self.shop.results().attempt(job);
+                    self.look_before().await;
+                }
+                let outcome = self.script(level, verb, job).await;
+                if (level, verb) == (Level::Task, Verb::Restore) && outcome != Outcome::Lost {
+                    self.look_after(job).await;
+                }
+                outcome
+            }
             Step::Artifacts { level, job } => self.artifacts(level, job).await,
             Step::Take | Step::Done => Outcome::Passed,
+        }
+    }
+
+    async fn look_before(&mut self) {
+        if let Some(directories) = &self.shop.setup.options.leaks {
+            self.before = leaks::look(&mut self.station, directories).await;
+        }
+    }
+
+    /// Tells what is not as it was.
+    async fn look_after(&mut self, job: usize) {
+        let (Some(before), Some(directories)) =
+            (self.before.take(), &self.shop.setup.options.leaks)
+        else {
+            return;
+        };
+        let Some(after) = leaks::look(&mut self.station, directories).await else {
+            return;
+        };
+        let changes = before.until(&after);
+        if !changes.is_empty() {
+            self.shop.stream().emit(What::Leaked {
+                scene: self.scene(Level::Task, Verb::Restore, job),
+                changes,
+            });
         }
     }
 
@@ -93,6 +138,11 @@ impl Hands<'_> {
             verb,
             name: view.label(of_matrix(level)),
             job: JobNumber(job),
+            attempt: if level == Level::Task {
+                self.attempt
+            } else {
+                1
+            },
         }
     }
 
@@ -168,7 +218,7 @@ impl Hands<'_> {
         let bodies = bodies(view, level, verb);
         let options = &shop.setup.options;
         let executes = (level, verb) == (Level::Task, Verb::Execute);
-        let number = executes.then(|| shop.count());
+        let number = executes.then(|| shop.count(job, self.attempt));
         let shells = executes && (options.shell || options.shell_before || options.shell_after);
         if bodies.is_empty() && !shells {
             return Outcome::Passed;
@@ -271,6 +321,11 @@ impl Hands<'_> {
             ),
             Level::Project | Level::Backend | Level::Task => self.directory(view, level),
         };
+        let below = match (level, self.failed_attempt.take()) {
+            // The next attempt's lie beside it.
+            (Level::Task, Some(attempt)) => below.map(|below| format!("{below}.attempt-{attempt}")),
+            _ => below,
+        };
         let scene = self.scene(level, Verb::Execute, job);
         let name = scene.name.clone();
         let fetched = artifacts::fetch(
@@ -287,12 +342,21 @@ impl Hands<'_> {
         Outcome::Passed
     }
 
-    fn record(&self, verdict: Verdict) {
+    fn record(&mut self, verdict: Verdict) {
         let (shop, worker) = (self.shop, self.station.worker);
         let stream = shop.stream();
         let name = |job| shop.view(job).name().to_string();
         let mut results = shop.results();
         match verdict {
+            Verdict::Retried { verb, job } => {
+                let attempt = results.retry(job);
+                self.failed_attempt = Some(attempt - 1);
+                stream.emit(What::Retrying {
+                    scene: self.scene(Level::Task, verb, job),
+                    attempt,
+                    of: shop.setup.options.retries + 1,
+                });
+            }
             Verdict::Succeeded { job } => {
                 results.succeed(stream, JobNumber(job), name(job), worker);
             }

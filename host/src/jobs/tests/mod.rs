@@ -72,6 +72,7 @@ impl Case {
             kinds: Kinds::new(&no_plugin, &[]),
             today: date(2026, 7, 1),
             failed: None,
+            durations: None,
         };
         plan(options, &surroundings)
     }

@@ -16,6 +16,9 @@ const SYSTEMS: &str = "Systems";
 const INSIDE: &str = "Looking inside";
 const TOLD: &str = "What is told";
 
+/// Where what a test installs or configures lies, if nobody says otherwise.
+const LEAKY: [&str; 2] = ["/etc", "/usr/local"];
+
 /// Run the tasks of a spread project, or list them
 ///
 /// The project is the nearest `spread.yaml` or `.spread.yaml`, from the current directory upwards. Its jobs are named
@@ -70,7 +73,9 @@ pub(crate) struct Test {
     #[arg(long, value_name = "REV", help_heading = JOBS)]
     pub changed_since: Option<String>,
 
-    /// Only what failed or was aborted in the last run
+    /// Only what failed, was aborted or could not be restored in the last recorded run of this project
+    ///
+    /// When nothing did, nothing is run, and the answer is 0.
     #[arg(long, help_heading = JOBS)]
     pub failed: bool,
 
@@ -78,7 +83,9 @@ pub(crate) struct Test {
     #[arg(long, value_name = "I/N", value_parser = shard, help_heading = JOBS)]
     pub shard: Option<Shard>,
 
-    /// Balance the parts by the durations in this report, as `-json FILE` writes it
+    /// Balance the parts by the durations in this report, as `-json FILE` writes it; `history`: by those that are recorded
+    ///
+    /// All machines that run a part must have the same report, or the same history.
     #[arg(long, value_name = "FILE", help_heading = JOBS)]
     pub durations: Option<PathBuf>,
 
@@ -113,6 +120,8 @@ pub(crate) struct Test {
     pub repeat: i64,
 
     /// Try a job that fails up to this many times more; one that then succeeds is told as flaky
+    ///
+    /// Each attempt begins with the job's prepare, after the restore of the one before.
     #[arg(long, value_name = "N", value_parser = integer, default_value = "0", hide_default_value = true, help_heading = RUNNING)]
     pub retries: i64,
 
@@ -124,9 +133,16 @@ pub(crate) struct Test {
     #[arg(long, help_heading = RUNNING)]
     pub restore: bool,
 
-    /// Tell what a task changed on the system and did not restore
-    #[arg(long, help_heading = RUNNING)]
+    /// Tell what a task changed on the system and did not restore: processes, mounts, listening sockets, files
+    ///
+    /// Looked at before the task's prepare and after its restore. Whoever else works on the system meanwhile is seen, too. It is
+    /// told, and fails nothing.
+    #[arg(long, alias = "leak-check", help_heading = RUNNING)]
     pub check_leaks: bool,
+
+    /// A directory on the system whose files are looked at for that, instead of /etc and /usr/local; may be repeated
+    #[arg(long = "leak-directory", value_name = "DIR", help_heading = RUNNING)]
+    pub leak_directories: Vec<String>,
 
     /// Start however many jobs there are
     #[arg(long, help_heading = RUNNING)]
@@ -176,11 +192,11 @@ pub(crate) struct Test {
     #[arg(long, help_heading = INSIDE)]
     pub shell_after: bool,
 
-    /// Print the output of scripts while they run
+    /// Print what scripts say while they run, each line with its job in front
     #[arg(long, help_heading = TOLD)]
     pub live: bool,
 
-    /// Put the time in front of each line of output
+    /// Put the time since its script began in front of each line of output; without `--live` or `--logs` all output is printed then
     #[arg(long, help_heading = TOLD)]
     pub perf: bool,
 
@@ -192,11 +208,11 @@ pub(crate) struct Test {
     #[arg(long, value_name = "DIR", help_heading = TOLD)]
     pub artifacts: Option<PathBuf>,
 
-    /// Write the log of each script to a file in this directory
+    /// Write what each script says to a file of its own in this directory, as JOB.PHASE.log
     #[arg(long, value_name = "DIR", help_heading = TOLD)]
     pub logs: Option<PathBuf>,
 
-    /// Write the report of spread-plus; `-json FILE`, with one dash, is the same
+    /// Write the JSON report of spread-plus; `-json FILE`, with one dash, is the same
     #[arg(long = "json-report", value_name = "FILE", help_heading = TOLD)]
     pub json_report: Option<PathBuf>,
 
@@ -204,13 +220,17 @@ pub(crate) struct Test {
     #[arg(long, value_name = "FILE", help_heading = TOLD)]
     pub junit: Option<PathBuf>,
 
-    /// Write a page with everything in it
+    /// Write a page with everything in it: systems and tasks, durations, what scripts said
     #[arg(long, value_name = "FILE", help_heading = TOLD)]
     pub html: Option<PathBuf>,
 
-    /// Write a line of JSON for each thing that happens
+    /// Write a line of JSON for each thing that happens, as it happens; `-` is standard output, where nothing else is then
     #[arg(long, value_name = "FILE", help_heading = TOLD)]
     pub events: Option<PathBuf>,
+
+    /// Print annotations for GitHub Actions and write its step summary; without it, where GITHUB_ACTIONS is set
+    #[arg(long, help_heading = TOLD)]
+    pub github: bool,
 
     /// Under which name the program was called.
     #[arg(skip)]
@@ -284,7 +304,7 @@ impl Test {
             repeat: count("repeat", self.repeat)?,
             retries: count("retries", self.retries)?,
             abend: self.abend,
-            check_leaks: self.check_leaks,
+            leaks: leaks(self.check_leaks, self.leak_directories),
             yes: self.yes,
             sources: self.sources,
             password: self.password.filter(|password| !password.is_empty()),
@@ -305,7 +325,17 @@ impl Test {
             junit: self.junit,
             html: self.html,
             events: self.events,
+            github: self.github,
         })
+    }
+}
+
+/// Where leaks are looked for, if they are.
+fn leaks(check: bool, directories: Vec<String>) -> Option<Vec<String>> {
+    match (check, directories.is_empty()) {
+        (false, true) => None,
+        (true, true) => Some(LEAKY.map(str::to_owned).to_vec()),
+        (_, false) => Some(directories),
     }
 }
 

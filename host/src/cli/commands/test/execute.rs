@@ -1,26 +1,29 @@
 //! Running the jobs of a plan: what the run is given, who listens, and how its end becomes ours.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
 use runner_core::matrix::{Backend, JobView, Limits, Problem, Project, System};
 
 use super::args::refused;
+use super::listeners::{listeners, wants_view};
+use super::streamed::Streamed;
+use super::view::Live;
+use crate::app::Consent;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::exit_code;
 use crate::cli::grant_dialog::Dialog;
 use crate::cli::signals::{self, Signals};
 use crate::clock::{Clock, SystemClock};
-use crate::jobs::events::{Listener, Stream};
+use crate::jobs::events::Stream;
 use crate::jobs::load::HostCommands;
 use crate::jobs::pack::{HostScript, PackSpec};
 use crate::jobs::plan::Plan;
 use crate::jobs::run::{self, Expand, Setup};
 use crate::jobs::server::script;
-use crate::jobs::{Action, TestOptions};
-use crate::report::spread_log::SpreadLog;
+use crate::jobs::{Action, Style, TestOptions};
 
 /// Runs, restores, discards or collects, as the options say.
 pub(super) fn execute(plan: Plan, options: TestOptions, context: &Context) -> Outcome {
@@ -38,12 +41,25 @@ pub(super) fn execute(plan: Plan, options: TestOptions, context: &Context) -> Ou
     }
     let directory: PathBuf = std::path::absolute(&plan.project.directory)
         .map_err(|error| Failure::io("the project's directory cannot be used", &error))?;
+    let place = directory.clone();
+    let known = known_durations(&plan, &options, context)?;
+    // Not where somebody said what decides.
+    let longest_first = options.seed == 0 && !options.order;
     let app = &context.app;
-    let machines = app.backends(directory.clone(), &options.sources, Box::new(Dialog))?;
+    let view = wants_view(&options, context).then(|| {
+        let streamed = (options.live || (options.perf && options.logs.is_none()))
+            .then(|| Streamed::new(options.live, options.perf));
+        Live::new(known.clone(), streamed)
+    });
+    let consent: Box<dyn Consent + Send + Sync> = match &view {
+        Some(view) => Box::new(view.around(Box::new(Dialog))),
+        None => Box::new(Dialog),
+    };
+    let machines = app.backends(directory.clone(), &options.sources, consent)?;
     let pack = pack(&plan, directory).map_err(|problem| refused(problem.message))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let seed = clock.now().0 / 1000;
-    let stream = Stream::new(clock, listeners(&options));
+    let stream = Stream::new(clock, listeners(&plan, &options, &place, view, context)?);
     let password = match &options.password {
         Some(password) => password.clone(),
         None => random_password()?,
@@ -55,6 +71,8 @@ pub(super) fn execute(plan: Plan, options: TestOptions, context: &Context) -> Ou
     let setup = Setup {
         project: plan.project,
         jobs: plan.jobs,
+        quarantined: plan.quarantined,
+        durations: longest_first.then_some(known),
         options,
         pack,
         expand: Box::new(expand),
@@ -88,10 +106,16 @@ pub(super) fn execute(plan: Plan, options: TestOptions, context: &Context) -> Ou
     Err(refused(message))
 }
 
-/// Everybody who wants to know what happens.
-fn listeners(options: &TestOptions) -> Vec<Box<dyn Listener>> {
-    let log = SpreadLog::new(std::io::stdout(), TimeZone::system(), options.verbosity);
-    vec![Box::new(log)]
+/// How long the jobs of the project took before; nothing where nobody asks.
+fn known_durations(
+    plan: &Plan,
+    options: &TestOptions,
+    context: &Context,
+) -> Result<HashMap<String, u64>, Failure> {
+    if options.style == Style::Spread || options.action != Action::Run {
+        return Ok(HashMap::new());
+    }
+    Ok(context.app.history()?.durations(&plan.project.name)?)
 }
 
 /// What the project's host commands mean.
@@ -103,6 +127,10 @@ struct HostExpand {
 impl Expand for HostExpand {
     fn environment(&self, view: JobView<'_>) -> Result<Vec<(String, String)>, String> {
         self.host.exported(view).map_err(|problem| problem.message)
+    }
+
+    fn secrets(&self, view: JobView<'_>, exported: &[(String, String)]) -> Vec<String> {
+        self.host.secrets(view, exported)
     }
 
     fn login(&self, backend: &Backend, system: &System) -> Result<(String, String), String> {

@@ -3,14 +3,20 @@
 mod args;
 mod execute;
 mod lint;
+mod listeners;
 mod problems;
+mod recall;
+mod reports;
 mod schema;
+mod streamed;
+mod view;
 pub(crate) mod words;
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use runner_core::matrix::Dialect;
+use runner_core::matrix::{Dialect, Project};
 use serde_json::{Value, json};
 
 pub(crate) use args::Test;
@@ -20,7 +26,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::exit_code;
 use crate::jobs::load::Kinds;
-use crate::jobs::plan::{Plan, Surroundings, plan};
+use crate::jobs::plan::{Plan, Recall, Surroundings, plan};
 use crate::jobs::{Action, TestOptions};
 
 /// Does what was asked for.
@@ -32,12 +38,9 @@ pub(crate) fn run(mut args: Test, context: &Context) -> Outcome {
         None => {}
     }
     let options = args.options(context.verbose, dialect)?;
-    if options.failed {
-        return Err(refused(
-            "there is no record of a run whose failed jobs could be taken",
-        ));
-    }
-    let plan = planned(&options, context)?;
+    let Some(plan) = planned(&options, context)? else {
+        return Ok(exit_code::OK);
+    };
     for warning in &plan.warnings {
         context.console.warning(warning);
     }
@@ -63,24 +66,43 @@ fn dialect(context: &Context) -> Result<Option<Dialect>, Failure> {
     dialect.map_err(|error| refused(format!("RUNNER_SPREAD_DIALECT: {error}")))
 }
 
-/// The plan, or everything that is in its way.
-fn planned(options: &TestOptions, context: &Context) -> Result<Plan, Failure> {
+/// The plan, or everything that is in its way. None: what failed last time shall be run, and nothing did.
+fn planned(options: &TestOptions, context: &Context) -> Result<Option<Plan>, Failure> {
     let directory = &context.app.environment().directory;
     let replaced: Vec<String> = options
         .sources
         .iter()
         .map(|(backend, _)| backend.clone())
         .collect();
-    with_kinds(&replaced, context, |kinds| {
+    let all_well = Cell::new(None);
+    let failed = |project: &Project| {
+        let (record, names) = recall::failed(project, context)?;
+        if names.is_empty() {
+            all_well.set(Some(record));
+        }
+        Ok(names)
+    };
+    let durations = |project: &Project| recall::durations(project, context);
+    let by_history = options.durations.as_deref() == Some(Path::new(recall::HISTORY));
+    let planned = with_kinds(&replaced, context, |kinds| {
         let surroundings = Surroundings {
             directory,
             kinds,
             today: context.app.today(),
-            failed: None,
+            failed: options.failed.then_some(Recall(&failed)),
+            durations: by_history.then_some(Recall(&durations)),
         };
         plan(options, &surroundings)
-    })
-    .map_err(|problems| problems::told(&problems.0, &context.console, directory))
+    });
+    match (planned, all_well.get()) {
+        (_, Some(record)) => {
+            let note = format!("nothing failed in run {}", record.0);
+            context.console.note(&note);
+            Ok(None)
+        }
+        (Ok(plan), None) => Ok(Some(plan)),
+        (Err(problems), None) => Err(problems::told(&problems.0, &context.console, directory)),
+    }
 }
 
 /// With what is known about types of backends: the plugins are looked up when a project names one.
