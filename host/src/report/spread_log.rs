@@ -486,6 +486,25 @@ mod tests {
     }
 
     #[test]
+    fn without_what_debug_scripts_say() {
+        let told = |logs: Option<&str>| {
+            let mut out = Vec::new();
+            let log = SpreadLog::new(&mut out, TimeZone::UTC, 0);
+            let mut log = log.without_debug_output(logs.map(PathBuf::from));
+            log.on(&Event {
+                at: Timestamp(0),
+                what: ended(Verb::Debug, true, "much\nof it"),
+            });
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(
+            told(Some("logs")),
+            "1970-01-01 00:00:00 Debug output for b:s-1:s/t (m-0) : in logs/b:s-1:s/t.debug.log\n"
+        );
+        assert!(told(None).ends_with("(m-0) : left out\n"));
+    }
+
+    #[test]
     fn warnings() {
         let late = |news| What::Late {
             scene: scene(Verb::Execute),

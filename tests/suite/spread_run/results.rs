@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use runner_tests::command::Outcome;
+use runner_tests::pty::Terminal;
 use serde_json::Value;
 
 use super::reuse::waiting;
@@ -246,6 +247,14 @@ fn what_failed_is_run_again_until_nothing_does() {
         outcome.err().contains("nothing failed in run 2"),
         "{outcome}"
     );
+    // The history balances parts, too: all of them together are everything.
+    let part = |part: &str| {
+        let call = project.call(&["--list", "--durations", "history", "--shard", part]);
+        names(&call.run().ok())
+    };
+    let mut parts = [part("1/2"), part("2/2")].concat();
+    parts.sort();
+    assert_eq!(parts, names(&project.call(&["--list"]).run().ok()));
     // A task over runs, with the revision if there is one.
     let history = results(&project, &["s/bad"]);
     let told: Vec<_> = history["history"]
@@ -289,11 +298,15 @@ fn what_failed_is_run_again_until_nothing_does() {
 #[test]
 fn a_killed_run_leaves_what_was_known() {
     let mut run = waiting(&[]);
-    // It was begun, and the history has it before it ends.
+    // It was begun, and the history has it soon, and before it ends.
     let begun = || {
-        let run = results(&run.project, &["--run", "last"]);
-        let tasks = run["task-list"].as_array().unwrap().clone();
-        (run["outcome"].clone(), tasks[0]["started"].is_string())
+        let call = run
+            .project
+            .env
+            .runner(["results", "--json", "--run", "last"]);
+        let run: Value = serde_json::from_slice(&call.run().stdout).unwrap_or_default();
+        let started = run["task-list"][0]["started"].is_string();
+        (run["outcome"].clone(), started)
     };
     let started = std::time::Instant::now();
     while begun() != ("running".into(), true) {
@@ -348,6 +361,33 @@ fn output_while_it_runs_and_with_clocks() {
         events
             .iter()
             .any(|event| event["event"] == "job-ended" && event["result"] == "passed")
+    );
+}
+
+#[test]
+fn a_line_for_each_worker_on_a_terminal() {
+    let project = Project::new()
+        .executes("s/a", "echo said; until [ -e $GO ]; do sleep 0.02; done")
+        .executes("s/b", "echo why; false");
+    let go = project.path("go");
+    let top = format!("environment:\n  GO: {}\nexclude: [go]\n", go.display());
+    let project = project.top(&top);
+    project.write();
+    let call = project.call(&["--order", "--live"]).into_command();
+    let mut terminal = Terminal::start(&call, 100, 30);
+    terminal.wait_for("local:this-machine:s/a | said");
+    terminal.wait_for("execute   s/a");
+    terminal.wait_for("0/2 jobs");
+    project.env.write("work/go", "");
+    terminal.wait_for("ok      local:this-machine:s/a");
+    terminal.wait_for("FAILED  local:this-machine:s/b");
+    terminal.wait_for("1 successful, 0 aborted, 0 skipped");
+    assert_eq!(terminal.wait(), 1);
+    // The ancestor's lines are for who reads them.
+    assert!(
+        !terminal.seen().contains("Executing"),
+        "{}",
+        terminal.seen()
     );
 }
 
