@@ -276,7 +276,7 @@ pub const SETTINGS_KEYS: &[Key] = &[
         name: "fleet.history",
         kind: "duration",
         default: "`30d`",
-        meaning: "how long destroyed instances, closed tickets and events are remembered; 0: for ever",
+        meaning: "how long destroyed instances, closed tickets, events and results of tests are remembered; 0: for ever",
     },
     Key {
         name: "fleet.checks_at_once",
@@ -288,13 +288,13 @@ pub const SETTINGS_KEYS: &[Key] = &[
         name: "http.ca_file",
         kind: "path",
         default: "(none)",
-        meaning: "certificates in PEM that are trusted beside the built-in ones (Mozilla's) when a plugin's requests use TLS; a relative path starts at the file's folder",
+        meaning: "certificates in PEM that are trusted beside the built-in ones (Mozilla's) for plugins' requests and for registries; a relative path starts at the file's folder",
     },
     Key {
         name: "http.proxy",
         kind: "text",
         default: "`HTTPS_PROXY`, else none",
-        meaning: "the HTTP proxy for plugins' requests, `http://[USER:PASSWORD@]HOST[:PORT]`; empty: none, whatever the environment says",
+        meaning: "the HTTP proxy for plugins' requests and for registries, `http://[USER:PASSWORD@]HOST[:PORT]`; empty: none, whatever the environment says",
     },
     Key {
         name: "http.no_proxy",

@@ -22,6 +22,9 @@ pub(super) struct Streamed {
     at_once: bool,
     clock: bool,
     open: HashMap<WorkerNumber, Open>,
+    in_shell: bool,
+    /// What others said while somebody worked in a shell.
+    held: String,
 }
 
 impl Streamed {
@@ -30,6 +33,8 @@ impl Streamed {
             at_once,
             clock,
             open: HashMap::new(),
+            in_shell: false,
+            held: String::new(),
         }
     }
 
@@ -94,7 +99,16 @@ impl Open {
 
 impl Listener for Streamed {
     fn on(&mut self, event: &Event) {
+        match event.what {
+            What::ShellStarted { .. } => self.in_shell = true,
+            What::ShellEnded { .. } => self.in_shell = false,
+            _ => {}
+        }
         if let Some(lines) = self.lines(event) {
+            self.held.push_str(&lines);
+        }
+        if !self.in_shell && !self.held.is_empty() {
+            let lines = std::mem::take(&mut self.held);
             let mut out = std::io::stdout().lock();
             let _nobody_reads = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
         }
