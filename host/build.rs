@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 /// Folders of `plugins/`, in the order of the table. Package `runner-plugin-NAME`.
-const PLUGINS: [&str; 13] = [
+const PLUGINS: [&str; 14] = [
     "adhoc",
     "chroot",
     "command",
@@ -28,6 +28,7 @@ const PLUGINS: [&str; 13] = [
     "local",
     "openstack",
     "qemu",
+    "retry",
     "ssh",
 ];
 const TARGET: &str = "wasm32-wasip2";

@@ -13,13 +13,20 @@ wrapper=$PWD/target/fuzz/rustc
 mkdir -p target/fuzz
 cat >"$wrapper" <<'WRAPPER'
 #!/bin/sh
+# Not what runs during the build, nor what runs in the sandbox.
+case " $* " in
+*' build_script_build '* | *wasm32*) exec "$@" ;;
+esac
 exec "$@" -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares -Clink-dead-code -Ccodegen-units=1
+    -Cllvm-args=-sanitizer-coverage-trace-compares
 WRAPPER
 chmod +x "$wrapper"
 RUSTC_WORKSPACE_WRAPPER=$wrapper CARGO_INCREMENTAL=0 \
     cargo build -p runner -p runner-tests --features runner-tests/fuzz --bin fuzz
+
+# Archives are unpacked again and again: not onto a disk.
+[ -d /dev/shm ] && export TMPDIR=/dev/shm
 
 for target in "$@"; do
     found=target/fuzz/$target

@@ -39,6 +39,17 @@ pub mod hook {
     });
 }
 
+pub mod inner {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "inner",
+        with: {
+            "runner:plugin/types@0.2.0": crate::bindings::provider::runner::plugin::types,
+            "runner:plugin/process@0.2.0": crate::bindings::provider::runner::plugin::process,
+        },
+    });
+}
+
 /// One module for the world of one optional interface.
 macro_rules! optional {
     ($name:ident, $world:literal $(, $derive:ident)*) => {

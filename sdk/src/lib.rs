@@ -47,6 +47,7 @@ mod context;
 mod error;
 mod hook;
 pub mod http;
+pub mod inner;
 pub mod log;
 mod macros;
 mod output;

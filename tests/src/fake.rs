@@ -122,6 +122,11 @@ impl Fake {
         }
     }
 
+    /// Makes a call fail so often, and then work again.
+    pub fn refuse_times(&self, call: &str, kind: &str, times: u32) {
+        self.refuse(call, Some(&format!("{kind} {times}")));
+    }
+
     /// Makes a call wait from now on.
     pub fn hold(&self, call: &str) {
         let control = self.directory.join("control");

@@ -34,3 +34,4 @@ mod tidy;
 mod versions;
 mod watchdog;
 mod words;
+mod wrap;

@@ -312,6 +312,7 @@ fn what_is_shown_about_sources_and_plugins() {
             "local",
             "openstack",
             "qemu",
+            "retry",
             "ssh"
         ]
     );

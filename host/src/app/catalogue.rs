@@ -22,7 +22,7 @@ use crate::transport::{Login, Patience, SshInstance, SshSessions};
 pub(super) struct AppCatalogue(pub(super) App);
 
 impl AppCatalogue {
-    fn binding(&self, source: &SourceName, bound: &Bound) -> Result<Binding> {
+    pub(super) fn binding(&self, source: &SourceName, bound: &Bound) -> Result<Binding> {
         let app = &self.0;
         let ssh = if bound.grant.ssh.is_empty() {
             None
@@ -101,9 +101,10 @@ impl Catalogue for AppCatalogue {
     fn provider(&self, definition: &Definition) -> Result<Arc<dyn Provider>> {
         let bound = bound(&definition.plugin, &definition.source)?;
         let binding = self.binding(&definition.source, &bound)?;
+        let wrappers = self.wrappers(&definition.source, &bound)?;
         self.0
             .plugins()
-            .provider(&bound.component, binding)
+            .wrapped(&bound.component, binding, wrappers)
             .map_err(unloadable)
     }
 

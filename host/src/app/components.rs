@@ -108,10 +108,13 @@ impl App {
     }
 }
 
-/// The provider of a definition, and its hooks.
+/// The provider of a definition, its wrappers and its hooks.
 fn parts(definition: &Definition) -> Result<Vec<Bound>> {
-    std::iter::once(&definition.plugin)
-        .chain(&definition.hooks)
-        .map(|value| bound(value, &definition.source))
-        .collect()
+    let mut parts = Vec::new();
+    for value in std::iter::once(&definition.plugin).chain(&definition.hooks) {
+        let mut part = bound(value, &definition.source)?;
+        parts.append(&mut part.wrap);
+        parts.push(part);
+    }
+    Ok(parts)
 }

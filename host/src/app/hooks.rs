@@ -111,7 +111,7 @@ impl App {
     }
 
     /// A hook with its grant.
-    fn bind_hook(
+    pub(super) fn bind_hook(
         &self,
         source: &SourceConfig,
         found: FoundHook,
@@ -133,6 +133,7 @@ impl App {
             grant,
             limits: limits.clone(),
             points,
+            wrap: Vec::new(),
         })
     }
 

@@ -20,6 +20,7 @@ mod secrets;
 mod spread;
 mod trial;
 mod trial_books;
+mod wrap;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -139,9 +140,13 @@ impl App {
                     }),
             };
             let mut hooks = 0..source.hooks.len();
+            let mut wrappers = 0..source.wrap.len();
             resolved
                 .and_then(|()| {
                     hooks.try_for_each(|number| self.find_hook(source, number).map(drop))
+                })
+                .and_then(|()| {
+                    wrappers.try_for_each(|number| self.find_wrapper(source, number).map(drop))
                 })
                 .map_err(|error| problems_of(source, error))
         });

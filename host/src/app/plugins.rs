@@ -107,6 +107,10 @@ impl App {
             let resolved = self.resolve(config, String::new(), options)?;
             let name = &resolved.source.name;
             granted.push(self.grant_and_list(name, &resolved.component, &resolved.requested)?);
+            for number in 0..resolved.source.wrap.len() {
+                let wrapper = self.find_wrapper(&resolved.source, number)?;
+                granted.push(self.grant_and_list(name, &wrapper.component, &wrapper.requested)?);
+            }
             self.grant_hooks(&resolved.source, &mut granted)?;
         }
         Ok(granted)

@@ -32,6 +32,9 @@ pub(super) struct Bound {
     /// Of a hook: when it is told.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) points: BTreeSet<HookPoint>,
+    /// Of a provider: what stands in front of it, the outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) wrap: Vec<Self>,
 }
 
 /// A source brought together, before anybody was asked for anything.
@@ -276,6 +279,13 @@ impl App {
             ))
             .hint("name it under `hooks` in a source's configuration"));
         }
+        if component.wraps() {
+            return Err(invalid(format!(
+                "`{}` is a wrapper, not a provider of its own",
+                component.reference.name
+            ))
+            .hint("name it under `wrap` of a source with another `type`"));
+        }
         let (typed, overrides) = source.for_schema(options);
         let config = component
             .manifest
@@ -349,6 +359,12 @@ impl App {
             consent,
         )?;
         self.keep(&resolved.component)?;
+        let wrap = self.define_wrappers(
+            &resolved.source,
+            &resolved.limits,
+            &resolved.argument,
+            consent,
+        )?;
         let shape = self.shape(&resolved)?;
         let bound = Bound {
             component: resolved.component.reference.clone(),
@@ -356,6 +372,7 @@ impl App {
             grant,
             limits: resolved.limits,
             points: BTreeSet::new(),
+            wrap,
         };
         Ok(Definition {
             source: resolved.source.name.clone(),
@@ -389,8 +406,13 @@ impl App {
         };
         add(resolved.component.reference.digest.as_bytes());
         add(json(&resolved.config)?.to_string().as_bytes());
-        for part in self.shape_of_hooks(&resolved.source)? {
-            add(&part);
+        let wrappers = self.shape_of_wrappers(&resolved.source)?;
+        for part in self
+            .shape_of_hooks(&resolved.source)?
+            .iter()
+            .chain(&wrappers)
+        {
+            add(part);
         }
         if let Some(directory) = resolved.source.scripts.get(HookPoint::Provision.word()) {
             for script in scripts(directory)? {

@@ -73,13 +73,14 @@ impl Converter<'_> {
                     source.numbers.priority = self.value(entry, values::signed).unwrap_or_default();
                 }
                 "tags" => self.tags(&mut source, entry),
-                "hooks" => self.hooks(&mut source, entry),
+                "hooks" => source.hooks = self.plugins(&mut source, entry),
                 "sources" if is_pool => children = Some(self.children(&mut source, entry)),
                 _ if is_pool => self.unknown_of_pool(entry),
                 key if FLEET_KEYS.iter().any(|known| known.name == key) => {
                     self.fleet(&mut source, entry);
                 }
                 "limits" => self.limits(&mut source, entry),
+                "wrap" => source.wrap = self.plugins(&mut source, entry),
                 "ssh_host" if is_ssh => self.ssh_host(&mut source, entry),
                 _ => self.option(&mut source, entry),
             }
@@ -215,33 +216,37 @@ impl Converter<'_> {
         });
     }
 
-    fn hooks(&mut self, source: &mut SourceConfig, entry: &Entry) {
+    /// Hooks, or wrappers.
+    fn plugins(&mut self, source: &mut SourceConfig, entry: &Entry) -> Vec<HookConfig> {
+        let list = entry.key.as_str();
+        let mut plugins = Vec::new();
         let nodes = match &entry.node.value {
             Value::List(nodes) => nodes.clone(),
             Value::Text(_) if self.document.untyped => self.word_nodes(&entry.node),
             other => {
-                let problem = self.wrong(entry.node.at, "hooks", "a list", other);
-                return self.problem(problem.hint("write `hooks = [\"./hook.wasm\"]`"));
+                let problem = self.wrong(entry.node.at, list, "a list", other);
+                let hint = "write names or paths in brackets: `[\"./it.wasm\"]`";
+                self.problem(problem.hint(hint));
+                return plugins;
             }
         };
         for (index, node) in nodes.iter().enumerate() {
-            let key = format!("hooks.{index}");
+            let key = format!("{list}.{index}");
             self.mark(source, &key, node.at);
             let hook = match &node.value {
-                Value::Text(text) => self
-                    .plugin(text, node.at, "hooks")
-                    .map(|plugin| HookConfig {
-                        plugin,
-                        options: serde_json::Map::new(),
-                    }),
+                Value::Text(text) => self.plugin(text, node.at, list).map(|plugin| HookConfig {
+                    plugin,
+                    options: serde_json::Map::new(),
+                }),
                 Value::Table(entries) => self.hook_table(source, &key, entries, node.at),
                 other => {
                     self.problem(self.wrong(node.at, &key, "a text or a table", other));
                     None
                 }
             };
-            source.hooks.extend(hook);
+            plugins.extend(hook);
         }
+        plugins
     }
 
     fn hook_table(
@@ -281,13 +286,16 @@ impl Converter<'_> {
                     self.problem(self.wrong(entry.node.at, "options", "a table", other));
                 }
                 (unknown, _) => {
-                    let problem = self.at(entry.at, format!("unknown key `{unknown}` of a hook"));
+                    let problem = self.at(
+                        entry.at,
+                        format!("unknown key `{unknown}` of a hook or wrapper"),
+                    );
                     self.problem(problem.suggest(unknown, keys::names(&[HOOK_KEYS])));
                 }
             }
         }
         if !named {
-            self.problem(self.at(at, "a hook needs `plugin`".into()));
+            self.problem(self.at(at, "a hook or wrapper needs `plugin`".into()));
         }
         plugin.map(|plugin| HookConfig { plugin, options })
     }

@@ -222,10 +222,13 @@ pub fn explain_source(source: &SourceConfig) -> Vec<ExplainedValue> {
     for (key, value) in &source.options {
         add(key, value.clone());
     }
-    for (number, hook) in source.hooks.iter().enumerate() {
-        let options = Value::Object(hook.options.clone());
-        let value = serde_json::json!({ "plugin": plugin_text(&hook.plugin), "options": options });
-        add(&format!("hooks.{number}"), value);
+    for (key, plugins) in [("wrap", &source.wrap), ("hooks", &source.hooks)] {
+        for (number, hook) in plugins.iter().enumerate() {
+            let options = Value::Object(hook.options.clone());
+            let value =
+                serde_json::json!({ "plugin": plugin_text(&hook.plugin), "options": options });
+            add(&format!("{key}.{number}"), value);
+        }
     }
     for (key, value) in &source.limits {
         add(&format!("limits.{key}"), value.clone());

@@ -215,6 +215,12 @@ pub const SCHEDULE_KEYS: &[Key] = &[
 /// The keys that only sources with a plugin take, besides.
 pub const PLUGIN_KEYS: &[Key] = &[
     Key {
+        name: "wrap",
+        kind: "list of texts or tables",
+        default: "none",
+        meaning: "wrappers in front of the provider, the outermost first: names, paths as in `type`, or `{ plugin = \"…\", options = { … } }`; in INI a comma list",
+    },
+    Key {
         name: "limits",
         kind: "table",
         default: "`config.toml`'s",

@@ -42,6 +42,8 @@ pub struct SourceConfig {
     pub options_untyped: bool,
     /// Hook plugins, in order; those of a pool route.
     pub hooks: Vec<HookConfig>,
+    /// Wrappers in front of the provider, the outermost first.
+    pub wrap: Vec<HookConfig>,
     /// Limits per plugin call that this source sets: the keys of `[limits]`, not yet laid over the defaults.
     pub limits: serde_json::Map<String, serde_json::Value>,
     /// The folders of scripts that there are, by the word before `.d`: one of `scripts::POINTS`.
@@ -83,7 +85,7 @@ pub enum PluginPath {
     File(PathBuf),
 }
 
-/// A hook plugin of a source.
+/// A hook plugin or a wrapper of a source.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct HookConfig {
@@ -109,6 +111,7 @@ impl SourceConfig {
             options: serde_json::Map::new(),
             options_untyped: false,
             hooks: Vec::new(),
+            wrap: Vec::new(),
             limits: serde_json::Map::new(),
             scripts: BTreeMap::new(),
             origin,

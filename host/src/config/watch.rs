@@ -60,7 +60,8 @@ impl Config {
             };
             let plugins = own
                 .into_iter()
-                .chain(source.hooks.iter().map(|hook| &hook.plugin));
+                .chain(source.hooks.iter().map(|hook| &hook.plugin))
+                .chain(source.wrap.iter().map(|wrapper| &wrapper.plugin));
             for plugin in plugins {
                 match (plugin, &self.roots().plugins) {
                     (PluginPath::File(file), _) => look(file),

@@ -29,6 +29,7 @@ use super::limiter::LimitHit;
 use super::purpose::Purpose;
 use super::state::{Bound, State};
 use super::tap::Tapped;
+use super::wrap::Subject;
 use crate::provider::wire::{self, tagged};
 use crate::provider::{CallContext, ProviderError, Target};
 
@@ -44,6 +45,8 @@ pub(crate) struct Call {
     pub(crate) deadline: Duration,
     /// For hooks.
     pub(crate) target: Option<Arc<dyn Target>>,
+    /// For wrappers.
+    pub(crate) subject: Option<Arc<Subject>>,
     /// Somebody looks on.
     pub(crate) tapped: Option<Arc<Tapped>>,
 }
@@ -130,6 +133,7 @@ async fn perform<T: Answer>(
     )
     .map_err(|e| failures.not_prepared(&e))?;
     state.target = call.target;
+    state.subject = call.subject;
     let mut store = new_store(bound, state, bounds);
 
     let guest = meter.measure(async {

@@ -114,6 +114,12 @@ impl Component {
         &self.bytes
     }
 
+    /// It stands in front of another provider.
+    pub fn wraps(&self) -> bool {
+        let inner = "runner:plugin/provider@";
+        self.imports.iter().any(|name| name.starts_with(inner))
+    }
+
     /// It is a hook.
     pub fn is_hook(&self) -> bool {
         self.manifest.kind == Kind::Hook

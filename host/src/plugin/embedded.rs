@@ -46,6 +46,7 @@ mod tests {
                 "local",
                 "openstack",
                 "qemu",
+                "retry",
                 "ssh"
             ]
         );

@@ -60,6 +60,7 @@ impl Hook for PluginHook {
             instance: Some(instance.name.as_str().to_owned()),
             deadline: self.bound.limits.hook,
             target: Some(target),
+            subject: None,
             tapped: None,
         };
         let instance = convert::instance(instance);
@@ -109,6 +110,7 @@ impl Hook for PluginHook {
             instance: None,
             deadline: self.bound.limits.route,
             target: None,
+            subject: None,
             tapped: None,
         };
         let asked = candidates.len();

@@ -11,6 +11,7 @@ use super::imports::http::Clients;
 use super::load::{Role, load};
 use super::provider::PluginProvider;
 use super::state::Bound;
+use super::wrap::{Inner, Wrapped};
 use super::{Component, ComponentRef, LoadError, LoadErrorKind, Locator, PluginDirs, component};
 use crate::provider::{Hook, Provider};
 use crate::transport::SshSessions;
@@ -59,10 +60,42 @@ impl PluginHost {
         reference: &ComponentRef,
         binding: Binding,
     ) -> Result<Arc<dyn Provider>, LoadError> {
-        Ok(Arc::new(PluginProvider {
-            bound: self.bind(reference, binding, Role::Provider)?,
+        Ok(Arc::new(self.single(reference, binding, None)?))
+    }
+
+    /// The same with wrappers in front, the outermost first.
+    pub fn wrapped(
+        &self,
+        reference: &ComponentRef,
+        binding: Binding,
+        wrappers: Vec<(ComponentRef, Binding)>,
+    ) -> Result<Arc<dyn Provider>, LoadError> {
+        let mut chain: Arc<dyn Inner> = Arc::new(self.single(reference, binding, None)?);
+        for (reference, mut binding) in wrappers.into_iter().rev() {
+            // What is looked at, recorded and spoiled is what reaches outside: the provider behind.
+            binding.services.tap = None;
+            let behind = Some(Arc::clone(&chain));
+            chain = Arc::new(Wrapped {
+                outer: self.single(&reference, binding, behind)?,
+                inner: chain,
+                purpose: None,
+            });
+        }
+        Ok(chain)
+    }
+
+    fn single(
+        &self,
+        reference: &ComponentRef,
+        binding: Binding,
+        behind: Option<Arc<dyn Inner>>,
+    ) -> Result<PluginProvider, LoadError> {
+        Ok(PluginProvider {
+            bound: self.bind_before(reference, binding, Role::Provider, behind)?,
             optional: reference.optional,
-        }))
+            purpose: None,
+            subject: None,
+        })
     }
 
     /// As `provider`, for a hook.
@@ -99,6 +132,17 @@ impl PluginHost {
         binding: Binding,
         role: Role,
     ) -> Result<Arc<Bound>, LoadError> {
+        self.bind_before(reference, binding, role, None)
+    }
+
+    /// The same, in front of another provider.
+    fn bind_before(
+        &self,
+        reference: &ComponentRef,
+        binding: Binding,
+        role: Role,
+        inner: Option<Arc<dyn Inner>>,
+    ) -> Result<Arc<Bound>, LoadError> {
         let engine = self.engine(binding.limits.stack)?;
         let component = load(&engine, &self.dirs, reference, role)?;
         component.fits(reference, &binding.limits)?;
@@ -134,6 +178,7 @@ impl PluginHost {
             grant: binding.grant,
             limits: binding.limits,
             services: binding.services,
+            inner,
             ssh,
             http_clients: self.http.clone(),
             http: OnceLock::new(),

@@ -56,6 +56,7 @@ mod template;
 mod tests;
 mod text;
 mod uses;
+mod wrap;
 
 pub use authoring::{inspect_bytes, with_manifest};
 pub use binding::{Binding, LogLevel, LogSink, NoSecrets, NoSink, Secrets, Services};

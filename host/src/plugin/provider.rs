@@ -15,6 +15,7 @@ use super::entries::ProviderEntries;
 use super::purpose::{Deed, Purpose};
 use super::state::{Bound, CallerStdio, State};
 use super::tap::Tapped;
+use super::wrap::{Inner, Subject};
 use crate::provider::wire::Wire as _;
 use crate::provider::{
     Allocated, Command, Direction, Doomed, ErrorKind, ExitStatus, Facts, Instance, Listed,
@@ -22,9 +23,23 @@ use crate::provider::{
 };
 
 /// A provider plugin, bound to a source.
+#[derive(Clone)]
 pub(crate) struct PluginProvider {
     pub(crate) bound: Arc<Bound>,
     pub(crate) optional: Optional,
+    /// Behind a wrapper: what the wrapper's call is for, instead of what the own call would be.
+    pub(crate) purpose: Option<Purpose>,
+    /// Of a wrapper: what its call is about.
+    pub(crate) subject: Option<Arc<Subject>>,
+}
+
+impl Inner for PluginProvider {
+    fn under(&self, purpose: &Purpose) -> Arc<dyn Provider> {
+        Arc::new(Self {
+            purpose: Some(purpose.clone()),
+            ..self.clone()
+        })
+    }
 }
 
 impl PluginProvider {
@@ -40,10 +55,11 @@ impl PluginProvider {
         let tap = self.bound.services.tap.clone();
         Call {
             name,
-            purpose,
+            purpose: self.purpose.clone().unwrap_or(purpose),
             instance: instance.map(ToString::to_string),
             deadline,
             target: None,
+            subject: self.subject.clone(),
             tapped: tap.map(|tap| Tapped::begin(tap, name, &args())),
         }
     }

@@ -17,6 +17,7 @@ use super::load::LoadedComponent;
 use super::purpose::Purpose;
 use super::rights::Rights;
 use super::tap::{Given, Tapped, tap_wasi};
+use super::wrap::{Inner, Subject};
 use super::{Capabilities, Contract, DirectoryAccess, Limits};
 use crate::provider::{CallContext, Stdio, Target};
 use crate::transport::SshSessions;
@@ -40,6 +41,8 @@ pub(crate) struct Bound {
     pub(crate) grant: Capabilities,
     pub(crate) limits: Limits,
     pub(crate) services: Services,
+    /// Of a wrapper: the provider behind it.
+    pub(crate) inner: Option<Arc<dyn Inner>>,
     pub(crate) ssh: Arc<SshSessions>,
     /// Of this process, for all that are bound.
     pub(crate) http_clients: Arc<Clients>,
@@ -112,6 +115,8 @@ pub(crate) struct State {
     pub(crate) wasi_http: WasiHttp,
     /// For hooks: the instance that the event is about.
     pub(crate) target: Option<Arc<dyn Target>>,
+    /// For wrappers: the instance that the call is about.
+    pub(crate) subject: Option<Arc<Subject>>,
     /// Somebody looks on.
     pub(crate) tapped: Option<Arc<Tapped>>,
     /// What the guest has in place of granted directories, for as long as it lives.
@@ -147,6 +152,7 @@ impl State {
             wasi_http: WasiHttp::new(http.clone()),
             http,
             target: None,
+            subject: None,
             tapped,
             _copies: copies,
         })

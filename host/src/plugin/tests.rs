@@ -368,6 +368,7 @@ async fn a_panic_of_ours_ends_that_call_only() {
         instance: Some("here-0".to_owned()),
         deadline: std::time::Duration::ZERO,
         target: None,
+        subject: None,
         tapped: None,
     };
     let outcome = call::call::<()>(&bound, of, |_, _, _| {

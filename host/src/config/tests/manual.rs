@@ -126,7 +126,7 @@ fn sample(key: &str) -> &'static str {
         "tags" => "[\"a\"]",
         "check_command" => "\"true\"",
         "schedule" => "[{ cron = \"0 8 * * *\", duration = \"1h\", prealloc = 1 }]",
-        "hooks" => "[\"h\"]",
+        "hooks" | "wrap" => "[\"h\"]",
         "limits" => "{ run = 1 }",
         "sources" => "[\"local\"]",
         "plugin" | "ssh_host" | "defaults.source" | "ssh.config" | "http.ca_file"

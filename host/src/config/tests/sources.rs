@@ -128,11 +128,11 @@ fn mistakes_of_one_line() {
             ":2:10: `hooks.0` must be a text or a table, not `1`",
         ),
         ("hooks = [\"pool\"]", ":2:10: a pool cannot be a hook"),
-        ("hooks = [{}]", ":2:10: a hook needs `plugin`"),
+        ("hooks = [{}]", ":2:10: a hook or wrapper needs `plugin`"),
         ("hooks = [{ plugin = 1 }]", ":2:21: `plugin` must be a text"),
         (
             "hooks = [{ plugin = \"a\", option = {} }]",
-            ":2:26: unknown key `option` of a hook\n  hint: did you mean `options`?",
+            ":2:26: unknown key `option` of a hook or wrapper\n  hint: did you mean `options`?",
         ),
         (
             "hooks = [{ plugin = \"a\", options = 1 }]",

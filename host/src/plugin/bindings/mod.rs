@@ -13,6 +13,6 @@ pub mod v0_1;
 pub mod v0_2;
 
 pub use v0_2::{
-    facts, hook, http, inventory, log, process, provider, routing, secrets, ssh, state, target,
-    types,
+    facts, hook, http, inner, inventory, log, process, provider, routing, secrets, ssh, state,
+    target, types,
 };

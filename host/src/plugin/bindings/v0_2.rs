@@ -38,6 +38,19 @@ pub mod hook {
 
 pub use hook::runner::plugin::target;
 
+/// World `inner`: what a wrapper imports besides.
+pub mod inner {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "inner",
+        imports: { default: async | trappable },
+        with: {
+            "runner:plugin/types": crate::plugin::bindings::types,
+            "runner:plugin/process": crate::plugin::bindings::process,
+        },
+    });
+}
+
 macro_rules! optional_world {
     ($module:ident, $world:literal) => {
         #[doc = concat!("World `", $world, "`.")]

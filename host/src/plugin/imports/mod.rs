@@ -6,6 +6,7 @@
 //! whether they use it or not, and a refused call tells more than a failed link.
 
 pub(crate) mod http;
+mod inner;
 pub(crate) mod log;
 mod process;
 mod program;
@@ -30,6 +31,10 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     http::link(linker)?;
     bindings::provider::ProviderPlugin::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+    bindings::inner::runner::plugin::provider::add_to_linker::<_, HasSelf<State>>(
+        linker,
+        |state| state,
+    )?;
     // Names carry the version, so both have room in one linker.
     bindings::v0_1::provider::ProviderPlugin::add_to_linker::<_, HasSelf<State>>(linker, |state| {
         state

@@ -87,7 +87,16 @@ impl Config {
         else {
             return Ok(());
         };
-        let kind = match text.trim() {
+        // `KIND COUNT`: so often, and then it works again.
+        let (text, count) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+        if let Ok(count) = count.parse::<u32>() {
+            let file = control.join(call);
+            match count {
+                0 | 1 => fs::remove_file(file).map_err(io)?,
+                more => fs::write(file, format!("{text} {}", more - 1)).map_err(io)?,
+            }
+        }
+        let kind = match text {
             "invalid" => ErrorKind::Invalid,
             "denied" => ErrorKind::Denied,
             "exhausted" => ErrorKind::Exhausted,
