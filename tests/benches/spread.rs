@@ -25,9 +25,10 @@ fn main() {
         return;
     };
     let direct = machine.address();
+    let there = machine.home("bench");
     let delayed = delaying(direct.clone(), Duration::from_millis(25));
     env.keep(machine);
-    project(&env);
+    project(&env, &there);
     say("a shell", median(|| time(|| shell(&env))));
     for (what, address) in [("loopback", &direct), ("with 50 ms", &delayed)] {
         env.write("tmp/address", address);
@@ -68,15 +69,16 @@ fn run(env: &TestEnv, filters: &[&str]) {
 }
 
 /// 50 tasks that only execute, and 50 with three scripts each.
-fn project(env: &TestEnv) {
+fn project(env: &TestEnv, there: &Path) {
     let address = env.path("tmp/address");
     env.write(
         "work/spread.yaml",
         format!(
-            "project: bench\npath: /root/bench\nbackends:\n  adhoc:\n    allocate: ADDRESS $(cat {})\n    discard: rm -rf /root/bench\n    \
+            "project: bench\npath: /root/bench\nbackends:\n  adhoc:\n    allocate: ADDRESS $(cat {})\n    discard: rm -rf {}\n    \
              systems:\n      - box-1:\n          password: {PASSWORD}\nsuites:\n  bare/:\n    summary: x\n  full/:\n    summary: x\n    \
              prepare-each: 'true'\n    restore-each: 'true'\n",
-            address.display()
+            address.display(),
+            there.display()
         ),
     );
     for number in 0..TASKS {
