@@ -211,8 +211,15 @@ fn url(data: &[u8]) {
         assert!(!host.contains(['@', '/', '?', '#', '\\']), "{host:?}");
     }
     if let Ok(reference) = Reference::parse(&text) {
+        // One range can be written in several ways; what is shown is one of them.
         let shown = reference.to_string();
-        assert_eq!(Reference::parse(&shown).ok(), Some(reference), "{shown}");
+        let again = Reference::parse(&shown).ok();
+        assert!(
+            again.is_some_and(|again| {
+                again.repository == reference.repository && again.to_string() == shown
+            }),
+            "{shown}"
+        );
     }
     if let Ok(repository) = Repository::parse(&text) {
         let shown = repository.to_string();

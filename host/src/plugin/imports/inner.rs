@@ -184,3 +184,41 @@ fn about(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::Access;
+
+    #[test]
+    fn a_wrapper_names_the_instance_of_its_call_and_no_other() {
+        let (own, other) = (Token::from_bytes([1; 16]), Token::from_bytes([2; 16]));
+        let home = PathBuf::from("/srv/own");
+        let subject = Subject::new(&own, Some(&home), Some("box:1"));
+        let asked = |token: &Token, handle, workdir| {
+            about(&subject, token.as_str(), handle, workdir).is_ok()
+        };
+        assert!(asked(&own, Some("box:1"), Some("/srv/own")));
+        // What is left out is filled in by the host.
+        assert!(asked(&own, None, None));
+        assert!(!asked(&other, Some("box:1"), Some("/srv/own")));
+        assert!(!asked(&own, Some("box:2"), None));
+        for path in ["/srv/other", "/srv/own/..", "/", ""] {
+            assert!(!asked(&own, None, Some(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_was_made_in_this_call_can_be_named() {
+        let token = Token::from_bytes([1; 16]);
+        let subject = Subject::new(&token, None, None);
+        assert!(about(&subject, token.as_str(), Some("box:1"), None).is_err());
+        subject.note(&provider::Allocated {
+            handle: "box:1".to_owned(),
+            access: Access::Plugin,
+            attributes: Vec::new(),
+        });
+        assert!(about(&subject, token.as_str(), Some("box:1"), None).is_ok());
+        assert!(about(&subject, token.as_str(), Some("box:2"), None).is_err());
+    }
+}
