@@ -21,6 +21,7 @@ pub(super) async fn open(
     directory: &str,
 ) {
     let scene = scene.clone();
+    let _turn = shop.terminal.lock().await;
     shop.stream().emit(What::ShellStarted {
         scene: scene.clone(),
         why,

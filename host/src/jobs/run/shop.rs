@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use runner_core::matrix::{BackendId, JobView, SystemId};
 use runner_core::schedule::{Item, Mode, Order, Queue, Seat, Worker};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
 use super::end::Results;
 use super::layout::{facts, items, quarantined, weights, workers};
@@ -42,6 +42,8 @@ pub(super) struct Shop {
     results: RefCell<Results>,
     reuse: RefCell<Option<ReuseFile>>,
     started: Cell<usize>,
+    /// There is one terminal: whoever opens a shell on it waits for the others.
+    pub(super) terminal: Mutex<()>,
     turns: RefCell<HashMap<usize, usize>>,
     /// A machine was being made when it was not needed any more.
     cut_off: Cell<bool>,
@@ -136,6 +138,7 @@ impl Shop {
             packed,
             reuse: RefCell::new(Some(reuse)),
             started: Cell::new(0),
+            terminal: Mutex::new(()),
             turns: RefCell::default(),
             cut_off: Cell::new(false),
             prelude: script::prelude(),
