@@ -76,6 +76,19 @@ impl Client {
         }
     }
 
+    /// Whether the server knows an image by this name.
+    pub(crate) fn has_image(&self, image: &str) -> Result<bool> {
+        let shown = process::output(self.command("image").args(["info", &self.there(image)]))?;
+        if shown.status.success() {
+            return Ok(true);
+        }
+        let error = explain(&shown);
+        match error.kind {
+            ErrorKind::Unavailable | ErrorKind::Denied => Err(error),
+            _ => Ok(false),
+        }
+    }
+
     /// The name of something on the remote.
     fn there(&self, name: &str) -> String {
         match &self.remote {

@@ -17,6 +17,8 @@ struct Incus;
 #[derive(serde::Deserialize)]
 struct Config {
     image: String,
+    #[serde(rename = "or-image")]
+    or_image: Option<String>,
     client: String,
     vm: bool,
     location: Option<String>,
@@ -43,14 +45,15 @@ impl Provider for Incus {
     fn allocate(ctx: &Ctx, request: &Request) -> Result<Allocated> {
         let client = Client::choose(&ctx.config)?;
         let made = client.instance(&request.token);
-        let launched = process::output(launch(ctx, &client, &made, request))?;
+        let image = image(&ctx.config, &client)?;
+        let launched = process::output(launch(ctx, &client, &made, request, image))?;
         if !launched.status.success() {
-            return Err(client::explain(&launched).context(format!("image `{}`", ctx.config.image)));
+            return Err(client::explain(&launched).context(format!("image `{image}`")));
         }
         ready(&ctx.config, &made)?;
         Ok(
             Allocated::new(format!("{}:{}", client.program, request.token))
-                .attribute("image", &ctx.config.image)
+                .attribute("image", image)
                 .attribute("instance", &made.name),
         )
     }
@@ -166,12 +169,20 @@ impl Power for Incus {
     }
 }
 
+/// The image that is there.
+fn image<'a>(config: &'a Config, client: &Client) -> Result<&'a str> {
+    match &config.or_image {
+        Some(other) if !client.has_image(&config.image)? => Ok(other),
+        _ => Ok(&config.image),
+    }
+}
+
 /// The command that makes and starts one, labelled in the same step.
-fn launch(ctx: &Ctx, client: &Client, made: &Made, request: &Request) -> Command {
+fn launch(ctx: &Ctx, client: &Client, made: &Made, request: &Request, image: &str) -> Command {
     let config = &ctx.config;
     let mut launch = client
         .command("launch")
-        .args([&config.image, &made.name, "--quiet"]);
+        .args([image, &made.name, "--quiet"]);
     if config.vm {
         launch = launch.arg("--vm");
     }
