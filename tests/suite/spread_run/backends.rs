@@ -20,10 +20,15 @@ fn a_source_in_a_backends_place() {
         log(&outcome).contains("Allocated google:this-machine (fleet-0)."),
         "{outcome}"
     );
-    // It went back where it came from.
+    // It went back where it came from, and serves the next run: nothing of the first one is in the way.
     let live = project.env.live();
     assert_eq!(live.len(), 1, "{live:?}");
     assert_eq!(live[0]["state"], "ready");
+    let outcome = project.run(&["--source=google=fleet"]).ok();
+    assert!(
+        log(&outcome).contains("Allocated google:this-machine (fleet-0)."),
+        "{outcome}"
+    );
 }
 
 #[test]

@@ -118,6 +118,13 @@ fn a_task_that_fails() {
         "Failed task prepare: 1\n    - local:this-machine:s/one\n",
     );
     plays(
+        &["e+"],
+        "P+ B+ S+ e+ 1? 1- e- e+ 2? 2- e- S- Z+ e+ 3? 3- e- Z- B- P-",
+        0,
+        3,
+        "Failed task prepare: 3\n    - local:this-machine:s/one\n    - local:this-machine:s/two\n",
+    );
+    plays(
         &["1!"],
         "P+ B+ S+ e+ 1+ 1! 1? 1- e- e+ 2+ 2! 2- e- S- Z+ e+ 3+ 3! 3- e- Z- B- P-",
         2,
@@ -127,6 +134,20 @@ fn a_task_that_fails() {
     plays(
         &["1-"],
         "P+ B+ S+ e+ 1+ 1! 1- 1? S- B- P-",
+        1,
+        2,
+        "Failed task restore: 1\n    - local:this-machine:s/one\n",
+    );
+    plays(
+        &["1!", "1-"],
+        "P+ B+ S+ e+ 1+ 1! 1? 1- S- B- P-",
+        0,
+        2,
+        "Failed tasks: 1\n    - local:this-machine:s/one\nFailed task restore: 1\n    - local:this-machine:s/one\n",
+    );
+    plays(
+        &["e-"],
+        "P+ B+ S+ e+ 1+ 1! 1- e- 1? S- B- P-",
         1,
         2,
         "Failed task restore: 1\n    - local:this-machine:s/one\n",

@@ -1,6 +1,4 @@
 //! Machines behind ssh with a password: `adhoc`, reboots, and what goes wrong on the way to a machine.
-//!
-//! Left out until the transport logs in with passwords that a provider keeps; `cargo nextest run --run-ignored all` tries.
 
 use runner_tests::backends::machine::Machine;
 
@@ -30,14 +28,23 @@ fn on_machines(count: usize, workers: usize) -> Option<Project> {
 }
 
 #[test]
-#[ignore = "logging in with a password is the transport's to bring"]
 fn adhoc_from_allocate_to_discard() {
     let Some(project) = on_machines(2, 2) else {
         return;
     };
+    // Each waits for the other, so that no worker does the work of both.
+    let met = project.env.path("tmp/met");
+    let met = met.display();
+    let meet = |own: &str, other: &str| {
+        format!("touch {met}.{own}; until [ -e {met}.{other} ]; do sleep 0.02; done\n")
+    };
+    let (a, b) = (meet("a", "b"), meet("b", "a"));
     let project = project
-        .executes("s/a", "[ $(whoami) = root ]; pwd; [ $HOME = /root ]")
-        .executes("s/b", "grep -q adhoc ../../spread.yaml");
+        .executes(
+            "s/a",
+            &format!("{a}[ $(whoami) = root ]; [ $HOME = /root ]"),
+        )
+        .executes("s/b", &format!("{b}grep -q adhoc ../../spread.yaml"));
     let outcome = project.run(&[]);
     assert_eq!(outcome.code, Some(0), "{outcome}");
     assert_eq!(total(&outcome, "Successful tasks"), 2);
@@ -53,7 +60,6 @@ fn adhoc_from_allocate_to_discard() {
 }
 
 #[test]
-#[ignore = "logging in with a password is the transport's to bring"]
 fn reboots_count_and_keys() {
     let Some(project) = on_machines(1, 1) else {
         return;
@@ -74,7 +80,6 @@ fn reboots_count_and_keys() {
 }
 
 #[test]
-#[ignore = "logging in with a password is the transport's to bring"]
 fn not_for_ever() {
     let Some(project) = on_machines(1, 1) else {
         return;
@@ -85,7 +90,7 @@ fn not_for_ever() {
         entry(&outcome, "Error executing").contains("more than 10 times"),
         "{outcome}"
     );
-    assert_eq!(log(&outcome).matches("Rebooting on ").count(), 10);
+    assert_eq!(log(&outcome).matches("Rebooting on ").count(), 11);
 }
 
 /// A project whose `allocate` is this script, with no machine at all.
@@ -102,7 +107,6 @@ fn allocating(script: &str) -> Project {
 }
 
 #[test]
-#[ignore = "logging in with a password is the transport's to bring"]
 fn what_allocate_says() {
     let project = allocating("FATAL no way");
     let outcome = project.run(&[]);
@@ -114,12 +118,8 @@ fn what_allocate_says() {
     let Some(project) = on_machines(1, 1) else {
         return;
     };
-    let backend = project.backend.replace(
-        "      exec 9>",
-        "      [ $(wc -l < $0.count 2>/dev/null || echo 0) ] || :\n      exec 9>",
-    );
     let file = project.env.path("tmp/addresses");
-    let backend = backend.replace(
+    let backend = project.backend.replace(
         "      ADDRESS $address",
         &format!(
             "      if [ ! -e {0}.twice ]; then : > {0}.twice; echo $address > {0}; ERROR not yet; fi\n      ADDRESS $address",
@@ -136,7 +136,6 @@ fn what_allocate_says() {
 }
 
 #[test]
-#[ignore = "logging in with a password is the transport's to bring"]
 fn a_machine_that_is_in_use_already() {
     let Some(project) = on_machines(3, 1) else {
         return;
@@ -165,7 +164,6 @@ fn a_machine_that_is_in_use_already() {
 }
 
 #[test]
-#[ignore = "logging in with a password is the transport's to bring"]
 fn what_the_ancestor_kept_is_used_and_discarded() {
     let Some(project) = on_machines(1, 1) else {
         return;
@@ -187,5 +185,70 @@ fn what_the_ancestor_kept_is_used_and_discarded() {
     assert_eq!(
         std::fs::read_to_string(calls).unwrap(),
         format!("discard {address}\n")
+    );
+}
+
+#[test]
+fn a_kept_machine_that_lets_nobody_in_is_not_replaced() {
+    let Some(project) = on_machines(1, 1) else {
+        return;
+    };
+    let addresses = project.env.path("tmp/addresses");
+    let address = std::fs::read_to_string(&addresses).unwrap();
+    let address = address.trim();
+    let project = project.executes("s/t", "true");
+    // A new machine may still be on its way to its password, so nobody gives up at once.
+    let settings = project.env.path("config/runner/config.toml");
+    project.env.write(settings, "[limits]\nready = 2\n");
+    project.env.write(
+        "work/.spread-reuse.yaml",
+        format!("backends:\n  adhoc:\n    systems:\n    - box-1:\n        username: root\n        password: wrong\n        address: {address}\n"),
+    );
+    let outcome = project.run(&["--reuse"]);
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    assert_eq!(total(&outcome, "Aborted tasks"), 1);
+    assert!(log(&outcome).contains("adhoc:box-1"), "{outcome}");
+    let calls = project.env.path("tmp/addresses.log");
+    assert!(!calls.exists(), "it was neither allocated nor discarded");
+    // It is still known to whoever has the right password.
+    let kept = std::fs::read_to_string(project.path(".spread-reuse.yaml")).unwrap();
+    assert!(kept.contains(address), "{kept}");
+}
+
+#[test]
+fn what_scripts_of_machines_see_and_a_discard_that_fails() {
+    let mut project = Project::new();
+    let Some(machine) = Machine::start(&project.env, "m", "of-the-run") else {
+        return;
+    };
+    let (address, seen) = (machine.address(), project.env.path("tmp/seen"));
+    project.env.keep(machine);
+    let seen = seen.display();
+    let project = project
+        .on(&format!(
+            "  adhoc:\n    environment:\n      OWN: of the backend\n    allocate: |\n      \
+             echo \"$SPREAD_BACKEND $SPREAD_SYSTEM $SPREAD_SYSTEM_USERNAME $SPREAD_PASSWORD ${{OWN-}} $PWD\" > {seen}\n      \
+             ADDRESS 127.0.0.1:1; ADDRESS {address}\n    discard: |\n      \
+             echo \"$SPREAD_SYSTEM_ADDRESS $SPREAD_SYSTEM_PASSWORD\" >> {seen}\n      exit 4\n    \
+             systems:\n      - box-1:\n          username: root\n"
+        ))
+        .executes("s/t", "true");
+    let outcome = project.run(&["--pass=of-the-run"]);
+    // The jobs are what counts.
+    assert_eq!(outcome.code, Some(0), "{outcome}");
+    let told = entry(&outcome, "Error discarding adhoc:box-1 (");
+    assert!(
+        told.contains("`discard` script ended with code 4"),
+        "{told}"
+    );
+    let work = project.env.work();
+    let text = std::fs::read_to_string(project.env.path("tmp/seen")).unwrap();
+    let mut lines = text.lines();
+    let wanted = format!("adhoc box-1 root of-the-run  {}", work.display());
+    assert_eq!(lines.next(), Some(&*wanted), "{text}");
+    assert_eq!(
+        lines.next(),
+        Some(&*format!("{address} of-the-run")),
+        "{text}"
     );
 }

@@ -3,17 +3,22 @@
 //! What is shared here: a project whose scripts write down when they run, so that the order of everything is one text.
 
 mod backends;
+mod endings;
 mod failures;
 mod machines;
 mod results;
 mod reuse;
 mod scripts;
+mod shells;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use runner_tests::TestEnv;
-use runner_tests::command::{Outcome, Runner};
+use runner_tests::command::{HANG, Outcome, Runner, kill};
+use rustix::process::Signal;
 
 /// A project in a world of its own, on the backend `local`.
 struct Project {
@@ -100,8 +105,65 @@ impl Project {
         self.call(args).run()
     }
 
+    /// Writes it and runs it, without waiting for the end.
+    fn start(&self, args: &[&str]) -> Background {
+        self.write();
+        let path = self.env.path("tmp/out");
+        let out = std::fs::File::create(&path).unwrap();
+        let mut command = self.call(args).into_command();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out)
+            .spawn()
+            .unwrap();
+        Background { child, path }
+    }
+
     fn path(&self, relative: &str) -> PathBuf {
         self.env.work().join(relative)
+    }
+}
+
+/// A run that goes on while the test does something else.
+struct Background {
+    child: Child,
+    path: PathBuf,
+}
+
+impl Background {
+    /// Both streams so far.
+    fn out(&self) -> String {
+        std::fs::read_to_string(&self.path).unwrap()
+    }
+
+    /// Waits until it has said this.
+    #[track_caller]
+    fn until(&self, text: &str) {
+        wait_until(
+            || self.out().contains(text),
+            || format!("never said `{text}`: {}", self.out()),
+        );
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(self.child.id(), signal);
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[track_caller]
+fn wait_until(mut there: impl FnMut() -> bool, what: impl Fn() -> String) {
+    let begun = Instant::now();
+    while !there() {
+        assert!(begun.elapsed() < HANG, "{}", what());
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

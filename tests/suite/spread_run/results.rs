@@ -6,7 +6,7 @@ use runner_tests::command::Outcome;
 use runner_tests::pty::Terminal;
 use serde_json::Value;
 
-use super::reuse::waiting;
+use super::reuse::{Waiting, waiting};
 use super::{Project, log, total};
 
 /// A job of each kind. What `flaky` and `bad` come to is decided by files of the world.
@@ -297,13 +297,10 @@ fn what_failed_is_run_again_until_nothing_does() {
 
 #[test]
 fn a_killed_run_leaves_what_was_known() {
-    let mut run = waiting(&[]);
+    let Waiting { project, mut run } = waiting(&[]);
     // It was begun, and the history has it soon, and before it ends.
     let begun = || {
-        let call = run
-            .project
-            .env
-            .runner(["results", "--json", "--run", "last"]);
+        let call = project.env.runner(["results", "--json", "--run", "last"]);
         let run: Value = serde_json::from_slice(&call.run().stdout).unwrap_or_default();
         let started = run["task-list"][0]["started"].is_string();
         (run["outcome"].clone(), started)
@@ -319,12 +316,12 @@ fn a_killed_run_leaves_what_was_known() {
     }
     run.child.kill().unwrap();
     run.child.wait().unwrap();
-    let record = results(&run.project, &[])["records"][0].clone();
+    let record = results(&project, &[])["records"][0].clone();
     assert_eq!(record["outcome"], "interrupted");
     assert_eq!(record["outcomes"], serde_json::json!({ "interrupted": 2 }));
     assert!(record["ended"].is_string(), "{record:#}");
-    run.project.env.write("work/go", "");
-    let outcome = run.project.call(&["--failed"]).run().ok();
+    project.env.write("work/go", "");
+    let outcome = project.call(&["--failed"]).run().ok();
     assert_eq!(total(&outcome, "Successful tasks"), 2);
 }
 

@@ -1,11 +1,11 @@
 //! Machines that outlive a run: kept, used again, discarded; and what is left of a run that was killed.
 
-use std::time::Instant;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use runner_tests::command::HANG;
 use rustix::process::Signal;
 
-use super::{Project, log, total};
+use super::{Background, Project, log, total, wait_until};
 
 #[test]
 fn kept_used_again_sent_again_and_discarded() {
@@ -59,10 +59,10 @@ fn kept_used_again_sent_again_and_discarded() {
     );
 }
 
-/// A run whose only job waits until somebody lets it go on.
+/// A run whose first job waits until somebody lets it go on.
 pub(super) struct Waiting {
     pub(super) project: Project,
-    pub(super) child: std::process::Child,
+    pub(super) run: Background,
 }
 
 pub(super) fn waiting(args: &[&str]) -> Waiting {
@@ -78,100 +78,125 @@ pub(super) fn waiting(args: &[&str]) -> Waiting {
         up.display(),
         go.display()
     ));
-    project.write();
     let mut all = vec!["--order"];
     all.extend(args);
-    let mut command = project.call(&all).into_command();
-    let out = std::fs::File::create(project.env.path("tmp/out")).unwrap();
-    let child = command
-        .stdin(std::process::Stdio::null())
-        .stdout(out)
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let begun = Instant::now();
-    while !up.exists() {
-        assert!(begun.elapsed() < HANG, "the job never began");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
-    Waiting { project, child }
-}
-
-impl Waiting {
-    fn out(&self) -> String {
-        std::fs::read_to_string(self.project.env.path("tmp/out")).unwrap()
-    }
-
-    fn until(&self, text: &str) {
-        let begun = Instant::now();
-        while !self.out().contains(text) {
-            assert!(
-                begun.elapsed() < HANG,
-                "never said `{text}`: {}",
-                self.out()
-            );
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-    }
+    let run = project.start(&all);
+    wait_until(|| up.exists(), || format!("it never began: {}", run.out()));
+    Waiting { project, run }
 }
 
 #[test]
 fn interrupted_in_order() {
-    let mut run = waiting(&["-v"]);
-    runner_tests::command::kill(run.child.id(), Signal::TERM);
-    run.until("Stopping: interrupted by signal 15");
-    run.project.env.write("work/go", "");
-    assert_eq!(run.child.wait().unwrap().code(), Some(1));
-    let out = run.out();
-    assert!(out.contains("Successful tasks: 1\n"), "{out}");
-    assert!(out.contains("Aborted tasks: 1\n"), "{out}");
-    assert!(out.contains("Discarding local:this-machine"), "{out}");
-    assert_eq!(
-        std::fs::read_to_string(run.project.path("up")).unwrap(),
-        "restored\n"
-    );
-    assert!(run.project.env.live().is_empty());
+    for signal in [Signal::INT, Signal::TERM] {
+        let Waiting { project, mut run } = waiting(&["-v"]);
+        run.signal(signal);
+        run.until("Stopping: interrupted by signal");
+        project.env.write("work/go", "");
+        assert_eq!(run.child.wait().unwrap().code(), Some(1));
+        let out = run.out();
+        assert!(out.contains("Successful tasks: 1\n"), "{out}");
+        assert!(out.contains("Aborted tasks: 1\n"), "{out}");
+        assert!(out.contains("Discarding local:this-machine"), "{out}");
+        assert_eq!(
+            std::fs::read_to_string(project.path("up")).unwrap(),
+            "restored\n"
+        );
+        assert!(project.env.live().is_empty());
+    }
 }
 
 #[test]
 fn a_second_interrupt_means_now() {
     use std::os::unix::process::ExitStatusExt as _;
-    let mut run = waiting(&["-v"]);
-    runner_tests::command::kill(run.child.id(), Signal::INT);
+    let Waiting { project, mut run } = waiting(&["-v"]);
+    run.signal(Signal::INT);
     run.until("Stopping: interrupted by signal 2");
-    runner_tests::command::kill(run.child.id(), Signal::INT);
+    run.signal(Signal::INT);
     assert_eq!(run.child.wait().unwrap().signal(), Some(2));
     // Whoever comes next cleans up, without knowing the project.
-    run.project
-        .env
-        .runner(["acquire"])
-        .current_dir("/")
-        .run()
-        .ok();
-    let live = run.project.env.live();
+    let acquire = project.env.runner(["acquire"]);
+    acquire.current_dir("/").run().ok();
+    let live = project.env.live();
     assert_eq!(live.len(), 1, "{live:?}");
     assert_eq!(live[0]["source"], "local");
 }
 
 #[test]
 fn a_killed_run_is_cleaned_up_by_its_number() {
-    let mut run = waiting(&[]);
+    let Waiting { project, mut run } = waiting(&[]);
     let pid = run.child.id();
     run.child.kill().unwrap();
     run.child.wait().unwrap();
-    let file = run.project.path(&format!(".spread-reuse.{pid}.yaml"));
+    let file = project.path(&format!(".spread-reuse.{pid}.yaml"));
     assert!(file.exists(), "{}", run.out());
-    assert!(
-        run.out()
-            .contains(&format!("spread -reuse-pid={pid} -discard"))
-    );
-    let outcome = run
-        .project
-        .call(&["--discard", &format!("--reuse-pid={pid}")])
-        .run();
+    let told = format!("spread -reuse-pid={pid} -discard");
+    assert!(run.out().contains(&told), "{}", run.out());
+    let pid = format!("--reuse-pid={pid}");
+    let outcome = project.call(&["--discard", &pid]).run();
     assert_eq!(outcome.code, Some(0), "{outcome}");
-    assert!(run.project.env.live().is_empty());
+    assert!(project.env.live().is_empty());
     assert!(!file.exists());
+}
+
+/// When anything happened to a file: a number of a file that is gone may be given to the next one, this is not.
+fn changed(path: &std::path::Path) -> (i64, i64) {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(path).unwrap();
+    (metadata.ctime(), metadata.ctime_nsec())
+}
+
+#[test]
+fn what_is_sent_again_is_what_differs() {
+    let project = Project::new().executes(
+        "s/t",
+        "cd $SPREAD_PATH; pwd > $WHERE\n\
+         [ ! -e left ]; [ $(readlink link) = there ]; [ $(cat spoilt) = whole! ]\n\
+         touch left; ln -sfn elsewhere link; echo spoilt > spoilt; touch -d @1000000000 spoilt same",
+    );
+    let place = project.path("where");
+    let project = project.top(&format!(
+        "environment:\n  WHERE: {}\nexclude: [where]\n",
+        place.display()
+    ));
+    for (file, text) in [
+        ("kept", "k"),
+        ("grown", "g"),
+        ("gone/deep", "d"),
+        ("spoilt", "whole!\n"),
+    ] {
+        project.env.write(format!("work/{file}"), text);
+    }
+    std::os::unix::fs::symlink("there", project.path("link")).unwrap();
+    project.run(&["--reuse"]).ok();
+    let there = PathBuf::from(std::fs::read_to_string(&place).unwrap().trim());
+    let kept = changed(&there.join("kept"));
+    assert_eq!(
+        std::fs::read_to_string(there.join("spoilt")).unwrap(),
+        "spoilt\n"
+    );
+
+    project.env.write("work/grown", "grown");
+    std::fs::remove_dir_all(project.path("gone")).unwrap();
+    project.env.write("work/new/file", "n");
+    // As long as what was sent, and as old as what it became: only its digest tells.
+    let old = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let file = std::fs::File::options()
+        .write(true)
+        .open(project.path("spoilt"));
+    file.unwrap().set_modified(old).unwrap();
+    let outcome = project.run(&["--reuse", "--resend"]).ok();
+    assert!(
+        log(&outcome).contains("Removing project data from"),
+        "{outcome}"
+    );
+    let read = |path: &str| std::fs::read_to_string(there.join(path)).unwrap();
+    assert_eq!(
+        (read("grown"), read("new/file")),
+        ("grown".into(), "n".into())
+    );
+    assert!(!there.join("gone").exists());
+    let now = changed(&there.join("kept"));
+    assert_eq!(now, kept, "it was sent again");
 }
 
 #[test]

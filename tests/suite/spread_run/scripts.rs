@@ -165,10 +165,15 @@ fn packing_rules() {
 fn workers_share_the_jobs_and_seeds_reproduce() {
     let mut project =
         Project::new().on("  local:\n    systems:\n      - this-machine:\n          workers: 3\n");
+    // Nobody goes on before all three have begun: one alone would be done before the others have a machine.
+    let begun = project.env.path("tmp/begun");
+    std::fs::create_dir(&begun).unwrap();
+    let meet = "touch $BEGUN/of${SPREAD_PATH//\\//.}; until [ $(ls $BEGUN | wc -l) -ge 3 ]; do sleep 0.02; done";
     for number in 0..8 {
-        project = project.executes(&format!("s/t{number}"), "true");
+        project = project.executes(&format!("s/t{number}"), meet);
     }
     project = project.task("z/first", "priority: 5\nexecute: 'true'\n");
+    let project = project.top(&format!("environment:\n  BEGUN: {}\n", begun.display()));
     let outcome = project.run(&["--seed=7"]);
     assert_eq!(outcome.code, Some(0), "{outcome}");
     let told = log(&outcome);

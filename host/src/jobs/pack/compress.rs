@@ -21,10 +21,35 @@ const BLOCK: usize = 1 << 20;
 /// As much at once as a pipe holds when it was widened.
 const CHUNK: usize = 1 << 20;
 
+/// Compresses what is written into it.
+pub(super) struct Zstd(zstd::Encoder<'static, File>);
+
+impl Zstd {
+    pub(super) fn new() -> io::Result<Self> {
+        let mut encoder = zstd::Encoder::new(tempfile::tempfile()?, LEVEL)?;
+        encoder.multithread(threads())?;
+        Ok(Self(encoder))
+    }
+
+    /// The file, and its length.
+    pub(super) fn finish(self) -> io::Result<(File, u64)> {
+        finished(self.0.finish()?)
+    }
+}
+
+impl io::Write for Zstd {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Compresses everything that comes; the file, and its length.
 pub(super) fn zstd(mut from: impl Read) -> io::Result<(File, u64)> {
-    let mut encoder = zstd::Encoder::new(tempfile::tempfile()?, LEVEL)?;
-    encoder.multithread(threads())?;
+    let mut encoder = Zstd::new()?;
     let mut buffer = vec![0; CHUNK];
     loop {
         match from.read(&mut buffer) {
@@ -34,7 +59,7 @@ pub(super) fn zstd(mut from: impl Read) -> io::Result<(File, u64)> {
             Err(error) => return Err(error),
         }
     }
-    finished(encoder.finish()?)
+    encoder.finish()
 }
 
 /// The same in the older format.

@@ -2,9 +2,10 @@
 //!
 //! The local `tar` decides what `include`, `exclude` and `rename` mean, as it always did for these files; the compression is
 //! ours and uses every processor. What is made is zstd; for systems that cannot unpack that it is packed again as gzip, once,
-//! when the first of them asks.
+//! when the first of them asks. Machines that have most of it already get the rest ([`Archive::part`]).
 
 mod compress;
+mod manifest;
 mod tree;
 
 #[cfg(test)]
@@ -14,9 +15,10 @@ use std::fs::File;
 use std::io::{self, Seek as _};
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+pub use manifest::{Entry, Kind, Manifest};
 pub use tree::pack;
 
 /// What goes into the archive. Variables and host commands are expanded already.
@@ -51,6 +53,21 @@ pub enum Format {
     Gzip,
 }
 
+impl Format {
+    /// For a machine that has zstd, or has not.
+    pub fn of(zstd: bool) -> Self {
+        if zstd { Self::Zstd } else { Self::Gzip }
+    }
+
+    /// The command over there that reads it.
+    pub fn unpack(self) -> &'static str {
+        match self {
+            Self::Zstd => "zstd -q -d -c",
+            Self::Gzip => "gzip -d -c",
+        }
+    }
+}
+
 /// The archive, on the local disk under no name.
 #[derive(Debug)]
 pub struct Archive {
@@ -59,6 +76,7 @@ pub struct Archive {
     /// What tar said without failing.
     pub warnings: Vec<String>,
     gzip: Mutex<Option<(File, u64)>>,
+    manifest: Mutex<Option<Arc<Manifest>>>,
 }
 
 /// Why there is none.
@@ -106,10 +124,7 @@ impl Archive {
         let (file, bytes) = match format {
             Format::Zstd => (reopen(&self.zstd)?, self.bytes),
             Format::Gzip => {
-                let mut gzip = self
-                    .gzip
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut gzip = self.gzip.lock().unwrap_or_else(PoisonError::into_inner);
                 let (file, bytes) = match &*gzip {
                     Some(made) => made,
                     None => gzip.insert(compress::zstd_to_gzip(reopen(&self.zstd)?)?),
@@ -118,6 +133,31 @@ impl Archive {
             }
         };
         Ok((file, bytes))
+    }
+
+    /// What is in it. Blocks, the first time that it is asked for.
+    pub fn manifest(&self) -> io::Result<Arc<Manifest>> {
+        let mut known = self.manifest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(manifest) = &*known {
+            return Ok(Arc::clone(manifest));
+        }
+        let manifest = Arc::new(manifest::read(reopen(&self.zstd)?)?);
+        *known = Some(Arc::clone(&manifest));
+        Ok(manifest)
+    }
+
+    /// An archive of some of its paths, in this format, and its length. Blocks.
+    pub fn part<'a>(
+        &self,
+        format: Format,
+        wanted: impl Iterator<Item = &'a [u8]>,
+    ) -> io::Result<(File, u64)> {
+        let manifest = self.manifest()?;
+        let part = manifest::part(reopen(&self.zstd)?, &manifest, wanted)?;
+        match format {
+            Format::Zstd => Ok(part),
+            Format::Gzip => compress::zstd_to_gzip(part.0),
+        }
     }
 }
 

@@ -115,3 +115,41 @@ fn large_files_in_both_formats() {
     entry.read_to_end(&mut back).unwrap();
     assert!(back == text);
 }
+
+#[test]
+fn a_part_unpacks_as_the_whole_would() {
+    let long = format!("{}/{}", "d".repeat(90), "f".repeat(120));
+    let dir = tree(&["a/one", "a/two", &long, "z"]);
+    std::os::unix::fs::symlink("a/one", dir.path().join("link")).unwrap();
+    std::fs::hard_link(dir.path().join("z"), dir.path().join("zz")).unwrap();
+    let archive = pack(&spec(dir.path())).unwrap();
+    let manifest = archive.manifest().unwrap();
+    let kind = |path: &str| manifest.entries[path.as_bytes()].kind;
+    assert_eq!(kind("a"), Kind::Directory);
+    assert_eq!(kind(&long), Kind::File);
+    assert_eq!((kind("link"), kind("zz")), (Kind::Symlink, Kind::Hardlink));
+    assert_eq!(manifest.entries[&b"link"[..]].target, b"a/one");
+    assert_eq!(manifest.entries[&b"zz"[..]].target, b"z");
+    let one = &manifest.entries[&b"a/one"[..]];
+    assert_eq!(one.size, "this is a/one\n".len() as u64);
+    // What sha256sum says of it.
+    assert_eq!(
+        one.digest,
+        "85aba90a1b1d9a377e70e8be421e6dcbcd3781f24454b06d476e4c9713ce4d54"
+    );
+    for format in [Format::Zstd, Format::Gzip] {
+        let wanted = ["z", &long, "nothing"].map(str::as_bytes);
+        let (part, bytes) = archive.part(format, wanted.into_iter()).unwrap();
+        assert_eq!(part.metadata().unwrap().len(), bytes);
+        let to = tempfile::tempdir().unwrap();
+        let reader: Box<dyn std::io::Read> = match format {
+            Format::Zstd => Box::new(zstd::Decoder::new(part).unwrap()),
+            Format::Gzip => Box::new(flate2::read::MultiGzDecoder::new(part)),
+        };
+        tar::Archive::new(reader).unpack(to.path()).unwrap();
+        let read = |path: &str| std::fs::read_to_string(to.path().join(path));
+        assert_eq!(read(&long).unwrap(), format!("this is {long}\n"));
+        assert_eq!(read("z").unwrap(), "this is z\n");
+        assert!(read("a/one").is_err());
+    }
+}

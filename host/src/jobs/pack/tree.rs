@@ -50,6 +50,7 @@ pub fn pack(spec: &PackSpec) -> Result<Archive, PackError> {
         bytes,
         warnings: said.lines().map(str::to_owned).collect(),
         gzip: Mutex::default(),
+        manifest: Mutex::default(),
     })
 }
 

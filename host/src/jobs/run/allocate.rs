@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::send::{SendError, send};
 use super::shop::{Shop, chain};
-use super::station::{Found, Station};
+use super::station::{Found, Station, Tree};
 use super::{Login, Wish, end_of};
 use crate::engine::{Ask, EngineError, FailureKind, Machine, Wait};
 use crate::jobs::events::{What, WorkerNumber};
@@ -56,10 +56,16 @@ pub(super) async fn open(
             return Err(error);
         }
         match send(shop, &mut station, used).await {
-            Ok(()) => return Ok(Some(station)),
+            Ok(()) => {
+                station.tree = Tree::Ours;
+                return Ok(Some(station));
+            }
             Err(error) => {
                 let (text, again) = match error {
-                    SendError::Occupied(text) => (text, !used),
+                    SendError::Occupied(text) => {
+                        station.tree = Tree::Foreign;
+                        (text, !used)
+                    }
                     SendError::Failed(text) => (text, false),
                     SendError::NoArchive(text) => {
                         shop.fail("cannot pack project content for delivery");
@@ -166,8 +172,8 @@ async fn reuse(
         worker,
         system: name,
         label,
+        login: shell_login(&login, &machine),
         machine,
-        login: shell_login(&login),
         lease,
         address: entry.address.clone(),
         entry,
@@ -204,12 +210,13 @@ async fn allocate(
         };
         let text = words(&error);
         let again = !fatal(&error) && begun.elapsed() + pause < ALLOCATING;
+        let gist = gist(&text);
         let known = told
             .as_ref()
-            .is_some_and(|(last, at)| *last == text && at.elapsed() < AGAIN);
+            .is_some_and(|(last, at)| *last == gist && at.elapsed() < AGAIN);
         if !known || !again {
             tell_failed(shop, worker, &name, &text, again);
-            told = Some((text.clone(), Instant::now()));
+            told = Some((gist, Instant::now()));
         }
         if !again {
             return Err(text);
@@ -241,8 +248,8 @@ async fn allocate(
         worker,
         system: name,
         label,
+        login: shell_login(login, &machine),
         machine,
-        login: shell_login(login),
         lease: Some(lease),
         entry,
         address,
@@ -317,9 +324,11 @@ async fn connect(shop: &Shop, station: &mut Station) -> Result<(), String> {
     }
 }
 
-/// Scripts run as root: whoever logs in as somebody else becomes it.
-fn shell_login(login: &Login) -> server::Login {
-    match login.username.as_str() {
+/// Scripts run as root: whoever logs in as somebody else becomes it. Whom a machine is reached as is its provider's word, where
+/// the project has none.
+fn shell_login(login: &Login, machine: &Machine) -> server::Login {
+    let own = machine.ssh().ok().flatten().and_then(|target| target.user);
+    match own.as_deref().unwrap_or(&login.username) {
         "" | "root" => server::Login::Plain,
         _ => server::Login::Sudo,
     }
@@ -354,6 +363,9 @@ fn fatal(error: &EngineError) -> bool {
             kind,
             ErrorKind::Invalid
                 | ErrorKind::Denied
+                // What a new machine is made from is not there, or the backend has looked into it and said no.
+                | ErrorKind::Gone
+                | ErrorKind::Failed
                 | ErrorKind::Unsupported
                 | ErrorKind::Load
                 | ErrorKind::Malformed
@@ -363,6 +375,13 @@ fn fatal(error: &EngineError) -> bool {
             FailureKind::Invalid | FailureKind::Denied | FailureKind::UnknownSource
         ),
     }
+}
+
+/// A text without what is different each time although it says the same: tokens and other numbers.
+fn gist(text: &str) -> String {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let lasting = words.filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
+    lasting.collect::<Vec<_>>().join(" ")
 }
 
 /// What the provider said, without the frame that the engine puts around it.

@@ -1,7 +1,8 @@
 //! The end of a machine's use: kept for the next run, given back, or destroyed.
 
+use super::send;
 use super::shop::{Shop, chain};
-use super::station::Station;
+use super::station::{Station, Tree};
 use crate::engine::{Destination, ReleaseEnd};
 use crate::jobs::events::What;
 
@@ -34,7 +35,7 @@ pub(super) async fn close(shop: &Shop, station: Station, system: usize) {
 
 /// It is destroyed, or given back to the source that it came from. `of_earlier`: it cannot be used, but is not ours to
 /// destroy.
-pub(super) async fn discard(shop: &Shop, station: Station, system: usize, of_earlier: bool) {
+pub(super) async fn discard(shop: &Shop, mut station: Station, system: usize, of_earlier: bool) {
     if of_earlier && shop.setup.options.reuse {
         drop(station.close().await);
         return;
@@ -46,10 +47,11 @@ pub(super) async fn discard(shop: &Shop, station: Station, system: usize, of_ear
     });
     let (backend, number) = shop.place(system);
     let backend = shop.setup.project.backend(backend);
+    let back = shop.setup.machines.gives_back(backend) && fit_for_others(shop, &mut station).await;
     let (machine, lease, entry) = station.close().await;
     let name = machine.name().clone();
     drop(machine);
-    let to = if shop.setup.machines.gives_back(backend) {
+    let to = if back {
         Destination::Usual
     } else {
         Destination::Nowhere
@@ -77,5 +79,28 @@ pub(super) async fn discard(shop: &Shop, station: Station, system: usize, of_ear
         shop.stream().emit(What::Note {
             text: chain(&error),
         });
+    }
+}
+
+/// Whoever is handed the machine next finds no project on it. False: it is of no use to anybody.
+async fn fit_for_others(shop: &Shop, station: &mut Station) -> bool {
+    match station.tree {
+        Tree::Nothing => true,
+        Tree::Foreign => false,
+        Tree::Ours => {
+            let path = format!("{}{}", station.root, shop.setup.project.path);
+            match send::remove(station, &path).await {
+                Ok(()) => true,
+                Err(error) => {
+                    shop.stream().emit(What::Note {
+                        text: format!(
+                            "cannot remove the project from {}, which is destroyed: {error}",
+                            station.label
+                        ),
+                    });
+                    false
+                }
+            }
+        }
     }
 }

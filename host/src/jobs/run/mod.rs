@@ -16,6 +16,7 @@ mod end;
 mod end_of;
 mod layout;
 mod leaks;
+mod resend;
 mod script;
 mod send;
 mod shell;

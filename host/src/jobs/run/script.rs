@@ -12,7 +12,7 @@ use super::watch::{Tick, Watch};
 use crate::engine::Rebooting;
 use crate::jobs::events::{Millis, Scene, What};
 use crate::jobs::server::script::{self, Answer};
-use crate::jobs::server::{Event, Piece, ServerError};
+use crate::jobs::server::{Event, Piece, ScriptServer, ServerError};
 
 /// More often nobody means it.
 const REBOOTS: u32 = 10;
@@ -23,6 +23,9 @@ const KEPT: usize = 16 << 20;
 
 /// How often to look whether a machine is up again, at first.
 const GLANCE: Duration = Duration::from_millis(50);
+
+/// How long it may take until a machine has heard that it shall reboot.
+const ASKING: Duration = Duration::from_secs(30);
 
 /// A script, ready to be run.
 pub(super) struct Order<'a> {
@@ -135,17 +138,17 @@ impl Order<'_> {
                 return Ok((answer, status));
             };
             reboots += 1;
+            key = wanted;
+            shop.stream().emit(What::Rebooting {
+                scene: self.scene.clone(),
+            });
+            self.reboot(shop, station).await.map_err(Trouble::Other)?;
             if reboots > REBOOTS {
                 return Err(Trouble::Other(format!(
                     "rebooted on {} more than {REBOOTS} times",
                     station.label
                 )));
             }
-            key = wanted;
-            shop.stream().emit(What::Rebooting {
-                scene: self.scene.clone(),
-            });
-            self.reboot(shop, station).await.map_err(Trouble::Other)?;
         }
     }
 
@@ -238,11 +241,7 @@ impl Order<'_> {
             }
             Rebooting::Command => {
                 if let Ok(server) = station.server().await {
-                    // It may take the connection with it before it has answered.
-                    let away = script::pieces([
-                        "(sleep 0.05; reboot) > /dev/null 2>&1 < /dev/null & exit 0",
-                    ]);
-                    let _gone = server.begin(&away).await;
+                    ask_for_reboot(server).await;
                 }
             }
         }
@@ -274,6 +273,25 @@ impl Order<'_> {
                 self.scene.name
             )),
         }
+    }
+}
+
+/// Asks for it from a process group that the end of the connection does not end, and hears that this was done: otherwise the
+/// machine might be looked at, found up, and the wish be lost with the connection.
+async fn ask_for_reboot(server: &mut ScriptServer) {
+    let away = script::pieces([
+        "unset SCRIPT_OF_RUNNER; set -m\n(sleep 0.1; reboot) > /dev/null 2>&1 < /dev/null &\n",
+    ]);
+    let asked = async {
+        let mut running = server.begin(&away).await?;
+        while !matches!(running.next().await?, Event::Ended(_)) {}
+        Ok::<(), ServerError>(())
+    };
+    // It may take the connection with it before it has answered.
+    match tokio::time::timeout(ASKING, asked).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "no answer to the wish to reboot"),
+        Err(_) => tracing::debug!("no answer to the wish to reboot in time"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::resend;
 use super::shop::{Shop, chain};
 use super::station::Station;
 use crate::jobs::events::{Millis, What};
@@ -28,18 +29,9 @@ pub(super) async fn send(shop: &Shop, station: &mut Station, used: bool) -> Resu
     let failed = |error: &dyn std::error::Error| SendError::Failed(chain(error));
     let (worker, machine) = (station.worker, station.label.clone());
     if used && shop.setup.options.resend {
-        shop.stream().emit(What::RemovingData {
-            worker,
-            machine: machine.clone(),
-            path: path.clone(),
-        });
-        let remove = script::pieces([format!("rm -rf -- {quoted}")]);
-        let server = station.server().await.map_err(|error| failed(&error))?;
-        let (status, said) = server.ask(&remove).await.map_err(|error| failed(&error))?;
-        if status != 0 {
-            return Err(SendError::Failed(words(&said, status)));
-        }
-    } else if used {
+        return resend(shop, station, &path).await;
+    }
+    if used {
         let look = script::pieces([format!("[[ -n $(ls -A -- {quoted} 2> /dev/null) ]]")]);
         let server = station.server().await.map_err(|error| failed(&error))?;
         let (status, _) = server.ask(&look).await.map_err(|error| failed(&error))?;
@@ -48,6 +40,55 @@ pub(super) async fn send(shop: &Shop, station: &mut Station, used: bool) -> Resu
             return Ok(());
         }
     }
+    whole(shop, station, &path).await
+}
+
+/// The tree of today instead of what is there.
+async fn resend(shop: &Shop, station: &mut Station, path: &str) -> Result<(), SendError> {
+    let failed = |error: &dyn std::error::Error| SendError::Failed(chain(error));
+    let (worker, machine) = (station.worker, station.label.clone());
+    shop.stream().emit(What::RemovingData {
+        worker,
+        machine: machine.clone(),
+        path: path.to_owned(),
+    });
+    let archive = shop.archive().await.map_err(SendError::NoArchive)?;
+    let begun = Instant::now();
+    let server = station.server().await.map_err(|error| failed(&error))?;
+    let format = Format::of(server.hello().zstd);
+    let updated = resend::update(server, path, archive, format).await;
+    if let Some(bytes) = updated.map_err(SendError::Failed)? {
+        shop.stream().emit(What::Sending {
+            worker,
+            machine: machine.clone(),
+        });
+        shop.stream().emit(What::Sent {
+            worker,
+            machine,
+            bytes,
+            took: Millis::from(begun.elapsed()),
+        });
+        return Ok(());
+    }
+    remove(station, path).await.map_err(SendError::Failed)?;
+    whole(shop, station, path).await
+}
+
+/// Removes the project's tree from a machine.
+pub(super) async fn remove(station: &mut Station, path: &str) -> Result<(), String> {
+    let remove = script::pieces([format!("rm -rf -- {}", script::quoted(path))]);
+    let server = station.server().await.map_err(|error| chain(&error))?;
+    match server.ask(&remove).await.map_err(|error| chain(&error))? {
+        (0, _) => Ok(()),
+        (status, said) => Err(words(&said, status)),
+    }
+}
+
+/// Everything, to where nothing is.
+async fn whole(shop: &Shop, station: &mut Station, path: &str) -> Result<(), SendError> {
+    let quoted = script::quoted(path);
+    let failed = |error: &dyn std::error::Error| SendError::Failed(chain(error));
+    let (worker, machine) = (station.worker, station.label.clone());
     shop.stream().emit(What::Sending {
         worker,
         machine: machine.clone(),
@@ -55,11 +96,8 @@ pub(super) async fn send(shop: &Shop, station: &mut Station, used: bool) -> Resu
     let archive = shop.archive().await.map_err(SendError::NoArchive)?;
     let begun = Instant::now();
     let server = station.server().await.map_err(|error| failed(&error))?;
-    let (format, unpack) = if server.hello().zstd {
-        (Format::Zstd, "zstd -q -d -c")
-    } else {
-        (Format::Gzip, "gzip -d -c")
-    };
+    let format = Format::of(server.hello().zstd);
+    let unpack = format.unpack();
     let opened = tokio::task::spawn_blocking(move || archive.open(format)).await;
     let (file, bytes) = match opened {
         Ok(Ok(opened)) => opened,

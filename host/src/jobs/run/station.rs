@@ -23,11 +23,24 @@ pub(super) struct Station {
     /// How the reuse file describes it.
     pub(super) entry: Entry,
     pub(super) address: String,
+    /// Whose files are where the project belongs.
+    pub(super) tree: Tree,
     /// What paths of the project begin with here: empty, or the directory that the machine is.
     pub(super) root: String,
     server: Option<ScriptServer>,
     /// Renews the lease for as long as the station is there.
     keeping: tokio::task::JoinHandle<()>,
+}
+
+/// What lies on a machine in the place of the project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tree {
+    /// Nothing that we know of.
+    Nothing,
+    /// What a run sent.
+    Ours,
+    /// Something that was there before.
+    Foreign,
 }
 
 /// Parts of a station that its maker knows.
@@ -54,6 +67,7 @@ impl Station {
             lease: found.lease,
             entry: found.entry,
             address: found.address,
+            tree: Tree::Nothing,
             root: machine.directory().unwrap_or_default(),
             machine,
             server: None,

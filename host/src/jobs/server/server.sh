@@ -16,8 +16,8 @@ exec 3>&1 5<&0
 unset ${!SUDO_@}
 shopt -u checkwinsize 2>/dev/null
 
-# The script with its whole tree: its process group, its children and theirs. Each is stopped first, so that nothing forks
-# away while we look.
+# The script with its whole tree: its process group, its children and theirs, and whoever left all of that (daemons) but
+# still has the mark M in its environment. Each is stopped first, so that nothing forks away while we look.
 slay() {
   local seen=" $S " more=1 f p r
   again=1
@@ -36,6 +36,13 @@ slay() {
         seen+="$p "
         more=1
       fi
+    done
+    for f in $(grep -lsxzF -e "SCRIPT_OF_RUNNER=$M" /proc/[0-9]*/environ); do
+      p=${f#/proc/} p=${p%/environ}
+      [[ $seen == *" $p "* ]] && continue
+      kill -STOP "$p"
+      seen+="$p "
+      more=1
     done
   done
   kill -KILL -- "-$S"
@@ -104,12 +111,13 @@ while read -r verb seq bytes length <&6; do
     status=$?
     echo >&7
   else
+    M=$seq.$$.$RANDOM$RANDOM
     # With a process group of its own; only now, or a script that stops would look like one that has ended.
     set -m
     if ((length < 100000)); then
-      /bin/bash -eu -c "$script" /bin/bash </dev/null >&3 2>&1 3>&- 5<&- 6<&- 7>&- &
+      SCRIPT_OF_RUNNER=$M /bin/bash -eu -c "$script" /bin/bash </dev/null >&3 2>&1 3>&- 5<&- 6<&- 7>&- &
     else
-      /bin/bash -eu <<< "$script" >&3 2>&1 3>&- 5<&- 6<&- 7>&- &
+      SCRIPT_OF_RUNNER=$M /bin/bash -eu <<< "$script" >&3 2>&1 3>&- 5<&- 6<&- 7>&- &
     fi
     set +m
     S=$! again=1

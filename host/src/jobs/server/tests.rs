@@ -137,11 +137,12 @@ async fn a_script_may_kill_its_own_shell() {
 async fn killing_takes_the_whole_tree() {
     let mut server = server().await;
     let body = "trap '' TERM INT HUP; setsid bash -c 'trap \"\" TERM; echo $BASHPID; sleep 1000' & \
-                (sleep 1000 & echo $!; sleep 1000 & echo $!; wait) & wait";
+                (sleep 1000 & echo $!; sleep 1000 & echo $!; wait) & \
+                (setsid bash -c 'echo $BASHPID; exec sleep 1000' &); wait";
     let script = script::pieces([body]);
     let mut running = server.begin(&script).await.unwrap();
     let mut said = String::new();
-    while said.lines().count() < 3 || !said.ends_with('\n') {
+    while said.lines().count() < 4 || !said.ends_with('\n') {
         let Event::Output(bytes) = running.next().await.unwrap() else {
             panic!("it ended by itself: {said}");
         };
