@@ -8,7 +8,7 @@ use runner_core::policy::{Limit, Millis, Policy, Tag};
 use super::books::StateBooks;
 use super::consent::Refuse;
 use super::resolve::Bound;
-use super::secrets::{InstanceSecrets, UserSecrets};
+use super::secrets::{InstanceSecrets, SourceSecrets, UserSecrets};
 use super::trial_books::TrialBooks;
 use super::{App, unloadable};
 use crate::config::{SourceConfig, SourceKind};
@@ -40,7 +40,10 @@ impl AppCatalogue {
             grant: bound.grant.clone(),
             limits: bound.limits.clone(),
             services: Services {
-                secrets: Arc::new(UserSecrets(app.clone())),
+                secrets: Arc::new(SourceSecrets {
+                    own: bound.secrets.clone(),
+                    user: UserSecrets(app.clone()),
+                }),
                 uses: Arc::clone(&app.0.uses),
                 books: match &app.0.tap {
                     None => Arc::new(StateBooks(app.clone())),
@@ -123,6 +126,7 @@ impl Catalogue for AppCatalogue {
         if !access.is_plain() {
             let secrets = InstanceSecrets {
                 app: self.0.clone(),
+                own: bound.secrets,
                 grant: bound.grant,
                 token: token.clone(),
             };

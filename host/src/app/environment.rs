@@ -23,6 +23,8 @@ pub struct Environment {
     pub data: PathBuf,
     /// The user's own configuration directory: `RUNNER_CONFIG_DIR`, else `runner` in `XDG_CONFIG_HOME`.
     pub user_config: PathBuf,
+    /// `HOME`, else what the system's list of users says.
+    pub home: PathBuf,
     /// For sockets: `runner` in `XDG_RUNTIME_DIR`, else `/tmp/runner-UID`.
     pub runtime: PathBuf,
     /// Files with passwords for registries in docker's format, besides our own: `REGISTRY_AUTH_FILE`, and docker's.
@@ -113,6 +115,7 @@ impl Environment {
             cache: own("RUNNER_CACHE_DIR", xdg("XDG_CACHE_HOME", ".cache")),
             data,
             user_config,
+            home,
             runtime,
             registry_auth: named
                 .map(PathBuf::from)

@@ -1,6 +1,6 @@
 //! Hook plugins of sources and pools: looked up, checked against what they are used for, granted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -134,6 +134,7 @@ impl App {
             limits: limits.clone(),
             points,
             wrap: Vec::new(),
+            secrets: BTreeMap::new(),
         })
     }
 

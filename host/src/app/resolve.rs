@@ -1,6 +1,6 @@
 //! From the name of a source to its definition: configuration, component, validated keys, grant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -35,6 +35,10 @@ pub(super) struct Bound {
     /// Of a provider: what stands in front of it, the outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) wrap: Vec<Self>,
+    /// Values that whoever described the source gave for secrets of its own, before the user's: kept in the books for as long
+    /// as there are instances, since nobody else could destroy them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) secrets: BTreeMap<String, String>,
 }
 
 /// A source brought together, before anybody was asked for anything.
@@ -373,6 +377,7 @@ impl App {
             limits: resolved.limits,
             points: BTreeSet::new(),
             wrap,
+            secrets: BTreeMap::new(),
         };
         Ok(Definition {
             source: resolved.source.name.clone(),

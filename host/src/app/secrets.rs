@@ -1,6 +1,7 @@
 //! Where the values of granted secrets come from: `RUNNER_SECRET_NAME`, or the file `secrets/NAME` of the user's own
 //! configuration directory. A project's directory is never looked at. And what the host itself uses of them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
@@ -13,9 +14,30 @@ use crate::plugin::{Books as _, Capabilities, Secrets};
 /// The user's secrets.
 pub(super) struct UserSecrets(pub(super) App);
 
+/// Those of one source: what its description gave, before the user's.
+pub(super) struct SourceSecrets {
+    pub(super) own: BTreeMap<String, String>,
+    pub(super) user: UserSecrets,
+}
+
+impl Secrets for SourceSecrets {
+    fn get(&self, name: &str) -> Result<Option<String>, String> {
+        match self.own.get(name) {
+            Some(value) => Ok(Some(value.clone())),
+            None => self.user.get(name),
+        }
+    }
+
+    fn how_to_set(&self, name: &str) -> String {
+        self.user.how_to_set(name)
+    }
+}
+
 /// The secrets that the host may use for one instance: those that were kept for it, and those that its plugin was granted.
 pub(super) struct InstanceSecrets {
     pub(super) app: App,
+    /// What the source's description gave.
+    pub(super) own: BTreeMap<String, String>,
     pub(super) grant: Capabilities,
     pub(super) token: Token,
 }
@@ -31,7 +53,10 @@ impl InstanceSecrets {
                 "the secret `{name}` is neither kept for the instance nor granted to its plugin"
             ));
         }
-        let secrets = UserSecrets(self.app.clone());
+        let secrets = SourceSecrets {
+            own: self.own.clone(),
+            user: UserSecrets(self.app.clone()),
+        };
         secrets.get(name)?.ok_or_else(|| {
             format!(
                 "the secret `{name}` is not set: {}",

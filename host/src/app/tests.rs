@@ -62,6 +62,7 @@ impl World {
             script_of: None,
             log: None,
             no_color: true,
+            home: "/home/nobody".into(),
             notify: None,
             journal: false,
             proxy: None,

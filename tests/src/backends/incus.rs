@@ -66,35 +66,33 @@ impl Incus {
             )
             .run()
             .ok();
-        let root = env.path("tiny");
-        rootfs::busybox_tar(&root, &env.path("tiny.tar"))?;
+        let root = rootfs::busybox(&env.path("tiny"))?;
+        incus.import(env, &root, "tiny");
+        Some(incus)
+    }
+
+    /// Makes an image of a root file system with a busybox.
+    pub fn import(&self, env: &TestEnv, root: &std::path::Path, alias: &str) {
+        let here = env.path("");
+        let init = root
+            .strip_prefix(&here)
+            .expect("it is the test's")
+            .join("sbin/init");
         // Process 1 of a container; it reaps, and ends when it is told to.
-        env.script("tiny/sbin/init", "#!/bin/sh\nmount -t proc p /proc\ntrap 'exit 0' TERM PWR\nwhile :; do sleep 600 & wait $!; done\n");
+        env.script(init, "#!/bin/sh\nmount -t proc p /proc\ntrap 'exit 0' TERM PWR\nwhile :; do sleep 600 & wait $!; done\n");
+        let about = format!("{alias}.yaml");
         env.write(
-            "tiny.yaml/metadata.yaml",
+            format!("{about}/metadata.yaml"),
             "architecture: x86_64\ncreation_date: 1\n",
         );
-        for (from, what, archive) in [
-            ("tiny.yaml", "metadata.yaml", "metadata.tar"),
-            ("tiny", ".", "root.tar"),
-        ] {
-            env.program("tar")
-                .arg("-cf")
-                .arg(env.path(archive))
-                .arg("-C")
-                .arg(env.path(from))
-                .arg(what)
-                .run()
-                .ok();
-        }
-        env.program("incus")
-            .args(["image", "import"])
-            .arg(env.path("metadata.tar"))
-            .arg(env.path("root.tar"))
-            .args(["--alias", "tiny"])
-            .run()
-            .ok();
-        Some(incus)
+        let metadata = env.path(format!("{alias}.metadata.tar"));
+        let pack = env.program("tar").arg("-cf").arg(&metadata).arg("-C");
+        pack.arg(env.path(about)).arg("metadata.yaml").run().ok();
+        let image = env.path(format!("{alias}.tar"));
+        rootfs::tarball(root, &image);
+        let import = env.program("incus").args(["image", "import"]);
+        let import = import.arg(metadata).arg(image);
+        import.args(["--alias", alias]).run().ok();
     }
 
     /// Names of all instances, running or not.

@@ -7,7 +7,7 @@ Beside the cloud's own paths:
     POST /-/fail   {"method", "path" (a part of it), "status", "times", "body", "headers", "after"}: answer so instead.
                    `after` carries the request out first: the reply alone is lost. Status 0 closes the connection.
     POST /-/hide   {"times"}: so many listings show nothing, as where what was made is seen later.
-    GET  /-/state  everything that exists, and the requests so far.
+    GET  /-/state  everything that exists, and the requests so far (`log`), with what those to make something said (`bodies`).
 """
 
 import http.server
@@ -23,7 +23,7 @@ PAGE = 2  # Machines on a page, so that listings have several.
 
 class Cloud:
     def __init__(self):
-        self.machines, self.extra, self.log, self.fails, self.hidden, self.count = {}, {}, [], [], 0, 0
+        self.machines, self.extra, self.log, self.bodies, self.fails, self.hidden, self.count = {}, {}, [], [], [], 0, 0
 
     def number(self):
         self.count += 1
@@ -146,7 +146,9 @@ class Openstack(Cloud):
     def handle(self, method, path, query, body, headers):
         here = f"https://localhost:{self.port}"
         if path == "/v3/auth/tokens":
-            if body["auth"]["identity"].get("application_credential") != {"id": "me", "secret": "sesame"}:
+            who = body["auth"]["identity"]
+            user = {"name": "me", "domain": {"name": "Default"}, "password": "sesame"}
+            if who.get("application_credential") != {"id": "me", "secret": "sesame"} and who.get("password") != {"user": user}:
                 return 401, {"error": {"code": 401, "message": "The request you have made requires authentication."}}
             return 201, {"token": {"expires_at": "2099-01-01T00:00:00.000000Z"}}, {"x-subject-token": "gAAAA-token"}
         if headers.get("x-auth-token") != "gAAAA-token":
@@ -230,7 +232,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self, path, query, body):
         if path == "/-/state":
-            return 200, {"machines": list(cloud.machines.values()), "extra": list(cloud.extra.values()), "log": cloud.log}
+            return 200, {"machines": list(cloud.machines.values()), "extra": list(cloud.extra.values()), "log": cloud.log, "bodies": cloud.bodies}
         if path == "/-/hide":
             cloud.hidden = body["times"]
             return 200, {}
@@ -241,6 +243,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             cloud.extra.update(body)
             return 200, {}
         cloud.log.append(f"{self.command} {path}")
+        if body:
+            cloud.bodies.append({"method": self.command, "path": path, "body": body})
         for fail in cloud.fails:
             if fail["times"] > 0 and fail["method"] == self.command and fail["path"] in path:
                 fail["times"] -= 1

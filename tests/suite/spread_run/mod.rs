@@ -2,6 +2,7 @@
 //!
 //! What is shared here: a project whose scripts write down when they run, so that the order of everything is one text.
 
+mod ancestors;
 mod backends;
 mod endings;
 mod failures;

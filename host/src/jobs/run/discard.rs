@@ -69,7 +69,7 @@ async fn destroy(setup: &Setup, backend: &str, system: &str, entry: &Entry) -> R
             login: Login {
                 username: entry.username.clone(),
                 password: entry.password.clone(),
-                session: false,
+                ..Login::default()
             },
             known: Some((entry, true)),
         };

@@ -58,6 +58,10 @@ pub struct Login {
     pub password: String,
     /// The password is the run's, not the system's own.
     pub session: bool,
+    /// Nobody chose the password: no image can know it.
+    pub invented: bool,
+    /// The backend's credential; empty: it has none.
+    pub key: String,
 }
 
 /// Where machines come from; `app` knows.
@@ -77,8 +81,9 @@ pub trait Expand {
     /// Which of the values of a job nobody should see.
     fn secrets(&self, view: JobView<'_>, exported: &[(String, String)]) -> Vec<String>;
 
-    /// A system's user and password.
-    fn login(&self, backend: &Backend, system: &System) -> Result<(String, String), String>;
+    /// A system's user and password, and its backend's key.
+    fn login(&self, backend: &Backend, system: &System)
+    -> Result<(String, String, String), String>;
 }
 
 /// All that a run needs.

@@ -358,7 +358,10 @@ impl Shop {
         let (backend, system) = self.place(system);
         let backend = self.setup.project.backend(backend);
         let system = backend.system(system);
-        let (username, own) = self.setup.expand.login(backend, system)?;
+        let (username, own, key) = self.setup.expand.login(backend, system)?;
+        if key != backend.key {
+            self.stream().mask(&key);
+        }
         let session = own.is_empty();
         if own != system.password {
             self.stream().mask(&own);
@@ -371,6 +374,8 @@ impl Shop {
                 own
             },
             session,
+            invented: session && self.setup.options.password.is_none(),
+            key,
         })
     }
 }

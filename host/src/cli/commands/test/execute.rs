@@ -133,11 +133,20 @@ impl Expand for HostExpand {
         self.host.secrets(view, exported)
     }
 
-    fn login(&self, backend: &Backend, system: &System) -> Result<(String, String), String> {
+    fn login(
+        &self,
+        backend: &Backend,
+        system: &System,
+    ) -> Result<(String, String, String), String> {
         let told = |problem: Problem| problem.message;
         let username = self.host.username(&self.project, backend, system);
         let password = self.host.password(&self.project, backend, system);
-        Ok((username.map_err(told)?, password.map_err(told)?))
+        let key = self.host.key(&self.project, backend);
+        Ok((
+            username.map_err(told)?,
+            password.map_err(told)?,
+            key.map_err(told)?,
+        ))
     }
 }
 

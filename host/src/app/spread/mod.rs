@@ -1,7 +1,10 @@
 //! Backends of spread projects as sources: which plugin gives the systems of a backend, with which configuration.
 //!
-//! A backend's `type` is the name of a plugin, or a component file. Keys of the backend and the system that the plugin's schema
-//! knows are its configuration; the others are spread's own. `--source` puts a configured source in a backend's place.
+//! A backend's `type` is the name of a plugin, or a component file, or one of the ancestor's types, which `ancestors` says in
+//! plugins' terms. Keys of the backend and the system that the plugin's schema knows are its configuration; the others are
+//! spread's own. `--source` puts a configured source in a backend's place.
+
+mod ancestors;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,18 +14,20 @@ use runner_core::matrix::{Backend, System};
 use runner_core::policy::Limit;
 use serde_json::{Map, Value};
 
+use super::catalogue::bound;
 use super::consent::{Answer, Consent, GrantAsk};
-use super::resolve::invalid;
+use super::resolve::{Bound, invalid, json};
 use super::{App, unloadable};
 use crate::config::{PluginPath, SourceArgument, SourceConfig};
 use crate::engine::{Draw, EngineError, Result};
 use crate::jobs::run::{Machines, Wish};
 use crate::plugin::Locator;
+use ancestors::{Around, Keys};
 
 /// The type whose machines are made by scripts of the project.
 const ADHOC: &str = "adhoc";
 
-/// Types of the ancestor that have no plugin in this program.
+/// The ancestors' types. For some there is a plugin in this program.
 const ANCESTORS: [&str; 8] = [
     "google",
     "openstack",
@@ -88,11 +93,15 @@ impl Machines for Backends {
         if let Some(source) = self.sources.get(&wish.backend.name) {
             return self.app.draw(source, &[], &*self.consent);
         }
-        let source = self.source(wish)?;
+        let (source, secrets) = self.source(wish)?;
         let name = source.name.clone();
         let resolved = self.app.resolve(source, name.to_string(), &[])?;
         let consent = OwnScripts(&*self.consent);
-        let definition = self.app.define(resolved, &consent)?;
+        let mut definition = self.app.define(resolved, &consent)?;
+        if !secrets.is_empty() {
+            let bound = bound(&definition.plugin, &name)?;
+            definition.plugin = json(&Bound { secrets, ..bound })?;
+        }
         Ok(Draw {
             asked: Some(name),
             pool: None,
@@ -111,14 +120,23 @@ impl Machines for Backends {
 
 impl Backends {
     /// The source that a system of a backend is.
-    fn source(&self, wish: &Wish<'_>) -> Result<SourceConfig> {
+    fn source(&self, wish: &Wish<'_>) -> Result<(SourceConfig, BTreeMap<String, String>)> {
         let (backend, system) = (wish.backend, wish.system);
         let plugin = self.plugin(backend)?;
-        let options = if backend.kind == ADHOC || wish.known.is_some() {
-            self.scripted(wish)
+        let mut keys = Keys::default();
+        if backend.kind == ADHOC || wish.known.is_some() {
+            keys.options = self.scripted(wish);
         } else {
-            self.configured(&plugin, backend, system)?
-        };
+            keys.options = self.configured(&plugin, backend, system)?;
+            let environment = self.app.environment();
+            let around = Around {
+                directory: &self.directory,
+                home: &environment.home,
+                lxc: std::env::split_paths(&environment.path)
+                    .any(|folder| folder.join("lxc").is_file()),
+            };
+            ancestors::translate(wish, &around, &mut keys)?;
+        }
         // What another implementation left behind is only reached, whatever made it.
         let plugin = if wish.known.is_some() {
             PluginPath::Name(ADHOC.to_owned())
@@ -126,10 +144,10 @@ impl Backends {
             plugin
         };
         let name = source_name(&backend.name, &system.name)?;
-        let mut source = SourceConfig::of_project(name, plugin, options);
+        let mut source = SourceConfig::of_project(name, plugin, keys.options);
         // The workers of the system are the limit.
         source.maximum = Some(Limit::Unlimited);
-        Ok(source)
+        Ok((source, keys.secrets))
     }
 
     fn plugin(&self, backend: &Backend) -> Result<PluginPath> {
@@ -137,7 +155,7 @@ impl Backends {
         if kind.contains('/') || kind.ends_with(".wasm") {
             return Ok(PluginPath::File(self.directory.join(kind)));
         }
-        Ok(PluginPath::Name(kind.clone()))
+        Ok(PluginPath::Name(ancestors::plugin_of(kind).to_owned()))
     }
 
     /// What the plugin's schema knows of what the project says.
@@ -225,7 +243,8 @@ fn source_name(backend: &str, system: &str) -> Result<SourceName> {
 fn missing(backend: &Backend, error: EngineError) -> EngineError {
     let (name, kind) = (&backend.name, &backend.kind);
     let message = if ANCESTORS.contains(&kind.as_str()) {
-        format!("backend `{name}` needs the plugin `{kind}`, which is not there")
+        let plugin = ancestors::plugin_of(kind);
+        format!("backend `{name}` needs the plugin `{plugin}`, which is not there")
     } else {
         format!("the plugin of backend `{name}` cannot be used")
     };
