@@ -138,7 +138,7 @@ fn a_timeout_takes_daemons_along_and_nobody_elses() {
     // The second one is nobody's child: whoever started it is gone. The third was left by an earlier script, on purpose.
     let project = Project::new().task(
         "s/t",
-        "kill-timeout: 2s\nprepare: |\n    (setsid sleep 1003 > /dev/null 2>&1 & echo $! > $PIDS.kept)\nexecute: |\n    \
+        "kill-timeout: 5s\nprepare: |\n    (setsid sleep 1003 > /dev/null 2>&1 & echo $! > $PIDS.kept)\nexecute: |\n    \
          setsid sleep 1001 & echo $! >> $PIDS\n    \
          (setsid bash -c 'echo $$ >> $PIDS; trap \"\" TERM HUP; sleep 1002' > /dev/null 2>&1 &)\n    \
          until [ $(wc -l < $PIDS) = 2 ]; do sleep 0.01; done\n    sleep 1000\n",

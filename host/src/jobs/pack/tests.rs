@@ -56,9 +56,10 @@ fn everything_but_the_reuse_files() {
         ".spread-reuse.yaml",
         ".spread-reuse.12.yaml",
         "-x",
+        "back\\nslash",
     ]);
     let names = names(&pack(&spec(dir.path())).unwrap());
-    assert_eq!(names, ["-x", ".hidden", "a/", "a/b"]);
+    assert_eq!(names, ["-x", ".hidden", "a/", "a/b", "back\\nslash"]);
 }
 
 #[test]

@@ -60,8 +60,12 @@ fn tar_command(spec: &PackSpec) -> Result<Command, PackError> {
         .arg(&spec.directory)
         .arg(format!("--exclude={REUSE_FILES}"))
         .args(spec.exclude.iter().map(|it| format!("--exclude={it}")))
-        .args(spec.rename.iter().map(|it| format!("--transform={it}")))
-        .arg("--");
+        .args(spec.rename.iter().map(|it| format!("--transform={it}")));
+    if spec.include.is_empty() {
+        // These are names of ours, and not what a user writes for tar: a backslash is a backslash.
+        tar.arg("--no-unquote");
+    }
+    tar.arg("--");
     if spec.include.is_empty() {
         let failed = |source| PackError::List {
             directory: spec.directory.clone(),

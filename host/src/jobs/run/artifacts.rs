@@ -66,7 +66,7 @@ async fn fetched(
     text.push_str(
         "; do [[ ! -e $one && ! -L $one ]] || found+=(\"./$one\"); done\n\
          ((${#found[@]})) || exit 0\n\
-         { tar -c --sort=name --ignore-failed-read -- \"${found[@]}\" 2> /dev/null || [[ $? == 1 ]]; } | gzip -c -1\n\
+         { tar -c --sort=name --no-unquote --ignore-failed-read -- \"${found[@]}\" 2> /dev/null || [[ $? == 1 ]]; } | gzip -c -1\n\
          ((PIPESTATUS[0] == 0))\n",
     );
     let script = script::pieces([text]);

@@ -76,16 +76,12 @@ pub fn answer(status: u8, output: &mut Vec<u8>) -> Answer {
         MARKED => {}
         _ => return Answer::Failed,
     }
-    let text = output.trim_ascii_end();
-    let begins = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
-    let last = String::from_utf8_lossy(&text[begins..]);
-    let Some(marker) = last
-        .strip_prefix('<')
-        .and_then(|marker| marker.strip_suffix('>'))
-    else {
+    let text = without_exit(output.trim_ascii_end());
+    let Some(begins) = marker(text) else {
         return Answer::Failed;
     };
-    let (word, rest) = marker.split_once(' ').unwrap_or((marker, ""));
+    let inner = String::from_utf8_lossy(&text[begins + 1..text.len() - 1]);
+    let (word, rest) = inner.split_once(' ').unwrap_or((&*inner, ""));
     let answer = match word {
         "REBOOT" => Answer::Reboot(Some(rest.to_owned()).filter(|key| !key.is_empty())),
         "ERROR" => Answer::Error(rest.to_owned()),
@@ -93,6 +89,36 @@ pub fn answer(status: u8, output: &mut Vec<u8>) -> Answer {
     };
     output.truncate(begins);
     answer
+}
+
+/// What a script that prints a marker by hand traces behind it.
+fn without_exit(text: &[u8]) -> &[u8] {
+    let begins = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
+    let last = text[begins..].trim_ascii_start();
+    let traced = last.iter().skip_while(|byte| **byte == b'+');
+    if last.starts_with(b"+") && traced.eq(b" exit 213") {
+        text[..begins].trim_ascii_end()
+    } else {
+        text
+    }
+}
+
+/// Where the marker begins that this ends with. A message may have several lines; what else is between angle brackets at
+/// the end is no part of one.
+fn marker(text: &[u8]) -> Option<usize> {
+    let body = text.strip_suffix(b">")?;
+    let mut end = body.len();
+    loop {
+        let begins = memchr::memrchr(b'\n', &body[..end]).map_or(0, |at| at + 1);
+        if body[begins..].starts_with(b"<") {
+            let many = memchr::memchr(b'\n', &body[begins..]).is_some();
+            return (!many || body[begins..].starts_with(b"<ERROR ")).then_some(begins);
+        }
+        end = begins.checked_sub(1)?;
+        if body[..end].ends_with(b">") {
+            return None;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -142,9 +168,24 @@ mod tests {
             kept(Answer::Error(String::new()), "")
         );
         assert_eq!(
-            read(213, "<REBOOT>\nmore\n"),
-            kept(Answer::Failed, "<REBOOT>\nmore\n")
+            read(213, "a\n<ERROR one\ntwo>\n"),
+            kept(Answer::Error("one\ntwo".into()), "a\n")
         );
+        // By hand, and traced.
+        assert_eq!(
+            read(213, "+ echo '<ERROR x>'\n<ERROR x>\n+ exit 213\n"),
+            kept(Answer::Error("x".into()), "+ echo '<ERROR x>'\n")
+        );
+        for text in [
+            "<REBOOT>\nmore\n",
+            "<REBOOT a\nb>\n",
+            "<ERROR x>\nmore>\n",
+            "<ERROR x>\n+ exit 214\n",
+            "more>\n",
+            "<ERRORS>\n",
+        ] {
+            assert_eq!(read(213, text), kept(Answer::Failed, text));
+        }
     }
 
     #[test]
