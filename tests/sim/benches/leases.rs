@@ -1,5 +1,5 @@
 //! Many more histories, until so many leases were given (100,000, or the first argument): leases per second of real time,
-//! and what went wrong.
+//! and what went wrong. `RUNNER_SIM_SEED=n` plays only that one and prints its journal.
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
 use std::time::{Duration, Instant};
@@ -14,6 +14,13 @@ fn main() {
         time: Duration::from_secs(600),
         leases: u64::MAX,
     };
+    let only = std::env::var("RUNNER_SIM_SEED").ok();
+    if let Some(seed) = only.and_then(|seed| seed.parse().ok()) {
+        let played = play(seed, length);
+        println!("{}", played.journal.join("\n"));
+        println!("{:#?}", played.problems);
+        return;
+    }
     let began = Instant::now();
     let (mut leases, mut made, mut problems) = (0, 0, 0);
     // Other histories than those of the test.

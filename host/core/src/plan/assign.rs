@@ -322,7 +322,8 @@ impl Turn<'_> {
         growth
     }
 
-    /// Outdated idle instances that occupy the room this ticket needs. Only when that helps.
+    /// Idle instances that occupy the room this ticket needs and cannot serve it: outdated ones, and for one that wants its
+    /// instances fresh those that were used before. Only when that helps.
     fn evict(&mut self, order: &[usize], lacking: u32, plan: &mut Plan) -> Vec<(usize, u32)> {
         let mut left = lacking.min(self.ledger.pool_room(self.ticket.pool));
         if left < lacking {
@@ -346,6 +347,9 @@ impl Turn<'_> {
                 evicted.push((*source, count));
             }
         }
+        if self.ticket.fresh {
+            left = self.evict_used(order, left, &mut doomed, &mut evicted);
+        }
         if left > 0 && doomed.is_empty() {
             return Vec::new();
         }
@@ -357,6 +361,50 @@ impl Turn<'_> {
             });
         }
         evicted
+    }
+
+    /// The same for what is idle after a use, oldest idle first: others could still use it, so only when enough of it is there for
+    /// all that is lacking. Answers what is lacking then.
+    fn evict_used(
+        &mut self,
+        order: &[usize],
+        lacking: u32,
+        doomed: &mut Vec<(usize, usize, RowId)>,
+        evicted: &mut Vec<(usize, u32)>,
+    ) -> u32 {
+        let groups: Vec<Group> = order
+            .iter()
+            .flat_map(|source| {
+                let used =
+                    |group: &&Group| group.source == *source && group.used && group.shelf.is_none();
+                self.idle.keys().filter(used).copied()
+            })
+            .collect();
+        let there: usize = groups.iter().map(|group| self.idle[group].len()).sum();
+        if there < lacking as usize {
+            return lacking;
+        }
+        let mut left = lacking;
+        for group in groups {
+            let Some(rows) = self.idle.get_mut(&group) else {
+                continue;
+            };
+            let count = left.min(rows.len() as u32);
+            for place in rows.drain(..count as usize) {
+                let id = self.world.sources[group.source].idle[place].id;
+                doomed.push((group.source, place, id));
+            }
+            left -= count;
+            match evicted
+                .iter_mut()
+                .find(|(source, _)| *source == group.source)
+            {
+                Some((_, sum)) => *sum += count,
+                None if count > 0 => evicted.push((group.source, count)),
+                None => {}
+            }
+        }
+        left
     }
 
     /// The most that can ever exist for this ticket.

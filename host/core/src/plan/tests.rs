@@ -360,6 +360,42 @@ fn what_is_suspect_aged_or_worn_is_not_handed_out() {
 }
 
 #[test]
+fn what_was_used_makes_room_for_what_is_wanted_fresh() {
+    let used = |id| Idle {
+        uses: 1,
+        ..idle(id)
+    };
+    let discard = |id| Action::Discard {
+        instance: RowId(id),
+        because: Because::MakeRoom,
+    };
+    let mut fresh = ticket(1, 2, &[0]);
+    fresh.fresh = true;
+    let three = || vec![used(1), used(2), used(3)];
+    let full = |idle| vec![source("a", at_most(3), 0, idle)];
+    // As many as it lacks, and none of them is handed to somebody behind it.
+    let plan = decide(full(three()), vec![fresh.clone(), ticket(2, 2, &[0])]);
+    assert_eq!(plan.actions, [discard(1), discard(2)]);
+    // Whoever takes them as they are comes first if it came first.
+    let mut late = fresh.clone();
+    late.opened = NOW;
+    let plan = decide(full(three()), vec![late, ticket(2, 3, &[0])]);
+    assert_eq!(plan.actions, [assign(2, &[1, 2, 3])]);
+    // Not when that is not enough, not what is on a shelf, and not for whoever can take them.
+    let leased = vec![source("a", at_most(3), 2, vec![used(1)])];
+    assert_eq!(actions(leased, vec![fresh.clone()]), []);
+    let shelved = |id| Idle {
+        shelf: Some(ShelfId(7)),
+        ..used(id)
+    };
+    let shelf = full(vec![shelved(1), shelved(2), used(3)]);
+    assert_eq!(actions(shelf, vec![fresh.clone()]), []);
+    // What never was used serves it; only the rest needs room.
+    let mixed = full(vec![idle(1), used(2), used(3)]);
+    assert_eq!(actions(mixed, vec![fresh]), [discard(2)]);
+}
+
+#[test]
 fn outdated_idle_instances_make_room() {
     let stale = Idle {
         fits: false,
