@@ -51,10 +51,14 @@ impl World {
     }
 
     fn configure(&self, at: &str, mode: &str, target: &str) {
+        self.configure_within(at, mode, target, LIMITS);
+    }
+
+    fn configure_within(&self, at: &str, mode: &str, target: &str, limits: &str) {
         self.env.source(
             "evil",
             &format!(
-                "type = \"{}\"\nbackend = \"{}\"\nat = \"{at}\"\nmode = \"{mode}\"\ntarget = \"{target}\"\n{LIMITS}",
+                "type = \"{}\"\nbackend = \"{}\"\nat = \"{at}\"\nmode = \"{mode}\"\ntarget = \"{target}\"\n{limits}",
                 guests::hostile().display(),
                 self.env.path("backend/evil").display(),
             ),
