@@ -9,21 +9,21 @@ use std::collections::{BTreeMap, VecDeque};
 use super::grow::Ledger;
 use super::reason::{Decline, Report, Why};
 use super::world::{Accepts, Candidate, Patience, Refused, RowId, SourceView, TicketView, World};
-use super::{Action, Because, FailedBy, Plan};
+use super::{Action, FailedBy, Plan};
 use crate::id::{ShelfId, Timestamp};
 use crate::policy::Limit;
 
 /// What idle instances have in common, as far as tickets care.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Group {
-    source: usize,
-    shelf: Option<ShelfId>,
-    used: bool,
+pub(super) struct Group {
+    pub(super) source: usize,
+    pub(super) shelf: Option<ShelfId>,
+    pub(super) used: bool,
     class: u32,
 }
 
 /// The idle instances that may be handed out (their places in their source's list), oldest idle first in each group.
-type Shelves = BTreeMap<Group, VecDeque<usize>>;
+pub(super) type Shelves = BTreeMap<Group, VecDeque<usize>>;
 
 /// Per source, which of its idle instances are spoken for.
 pub(super) type Claims = Vec<Vec<bool>>;
@@ -100,15 +100,15 @@ fn sort_idle(world: &World, now: Timestamp) -> Shelves {
 }
 
 /// One ticket's turn.
-struct Turn<'a> {
-    world: &'a World,
+pub(super) struct Turn<'a> {
+    pub(super) world: &'a World,
     now: Timestamp,
-    ticket: &'a TicketView,
-    ledger: &'a mut Ledger,
-    idle: &'a mut Shelves,
-    claimed: &'a mut Claims,
+    pub(super) ticket: &'a TicketView,
+    pub(super) ledger: &'a mut Ledger,
+    pub(super) idle: &'a mut Shelves,
+    pub(super) claimed: &'a mut Claims,
     /// Per source, the outdated ones that nobody wants out of the way yet.
-    stale: &'a mut [VecDeque<usize>],
+    pub(super) stale: &'a mut [VecDeque<usize>],
     /// Per source, the tickets that had their turn before.
     ahead: &'a [u32],
 }
@@ -320,91 +320,6 @@ impl Turn<'_> {
         }
         growth.retain(|(_, room, _)| *room > 0);
         growth
-    }
-
-    /// Idle instances that occupy the room this ticket needs and cannot serve it: outdated ones, and for one that wants its
-    /// instances fresh those that were used before. Only when that helps.
-    fn evict(&mut self, order: &[usize], lacking: u32, plan: &mut Plan) -> Vec<(usize, u32)> {
-        let mut left = lacking.min(self.ledger.pool_room(self.ticket.pool));
-        if left < lacking {
-            return Vec::new();
-        }
-        let mut doomed = Vec::new();
-        let mut evicted = Vec::new();
-        for source in order {
-            let before = doomed.len();
-            let stale = &mut self.stale[*source];
-            let idle = &self.world.sources[*source].idle;
-            for _ in 0..left {
-                let Some(place) = stale.pop_front() else {
-                    break;
-                };
-                doomed.push((*source, place, idle[place].id));
-            }
-            let count = (doomed.len() - before) as u32;
-            left -= count;
-            if count > 0 {
-                evicted.push((*source, count));
-            }
-        }
-        if self.ticket.fresh {
-            left = self.evict_used(order, left, &mut doomed, &mut evicted);
-        }
-        if left > 0 && doomed.is_empty() {
-            return Vec::new();
-        }
-        for (source, place, id) in doomed {
-            self.claimed[source][place] = true;
-            plan.actions.push(Action::Discard {
-                instance: id,
-                because: Because::MakeRoom,
-            });
-        }
-        evicted
-    }
-
-    /// The same for what is idle after a use, oldest idle first: others could still use it, so only when enough of it is there for
-    /// all that is lacking. Answers what is lacking then.
-    fn evict_used(
-        &mut self,
-        order: &[usize],
-        lacking: u32,
-        doomed: &mut Vec<(usize, usize, RowId)>,
-        evicted: &mut Vec<(usize, u32)>,
-    ) -> u32 {
-        let groups: Vec<Group> = order
-            .iter()
-            .flat_map(|source| {
-                let used =
-                    |group: &&Group| group.source == *source && group.used && group.shelf.is_none();
-                self.idle.keys().filter(used).copied()
-            })
-            .collect();
-        let there: usize = groups.iter().map(|group| self.idle[group].len()).sum();
-        if there < lacking as usize {
-            return lacking;
-        }
-        let mut left = lacking;
-        for group in groups {
-            let Some(rows) = self.idle.get_mut(&group) else {
-                continue;
-            };
-            let count = left.min(rows.len() as u32);
-            for place in rows.drain(..count as usize) {
-                let id = self.world.sources[group.source].idle[place].id;
-                doomed.push((group.source, place, id));
-            }
-            left -= count;
-            match evicted
-                .iter_mut()
-                .find(|(source, _)| *source == group.source)
-            {
-                Some((_, sum)) => *sum += count,
-                None if count > 0 => evicted.push((group.source, count)),
-                None => {}
-            }
-        }
-        left
     }
 
     /// The most that can ever exist for this ticket.

@@ -5,6 +5,7 @@
 //! [`release`] decides over one instance whose lease has ended.
 
 mod assign;
+mod evict;
 mod grow;
 mod reason;
 mod release;
