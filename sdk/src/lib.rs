@@ -65,7 +65,7 @@ mod types;
 pub use context::Context;
 pub use error::{Error, ErrorKind, Result};
 pub use hook::{Candidate, Event, Hook, Point, Router, Ticket, Verdict};
-pub use output::Output;
+pub use output::{Complaint, Output};
 pub use process::Stdio;
 pub use provider::{Inventory, Liveness, Power, Probe, Provider, Reuse, Signals};
 pub use types::{

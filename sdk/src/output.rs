@@ -1,7 +1,7 @@
 //! What a program printed and how it ended.
 
 use crate::bindings::provider::runner::plugin::process as wit;
-use crate::{Error, ExitStatus, Result};
+use crate::{Error, ErrorKind, ExitStatus, Result};
 
 /// What a program printed and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,31 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// What it wrote to its standard error.
     pub stderr: Vec<u8>,
+}
+
+/// What a program says when something is wrong, and what that means: for programs whose exit codes do not tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Complaint {
+    /// What the host shall think of it.
+    pub kind: ErrorKind,
+    /// In lower case; any of them will do.
+    pub words: &'static [&'static str],
+    /// What the user can do; empty: nothing in particular.
+    pub remedy: &'static str,
+}
+
+impl Complaint {
+    /// The error with this kind and remedy.
+    pub fn tell(&self, error: Error) -> Error {
+        let error = Error {
+            kind: self.kind,
+            ..error
+        };
+        match self.remedy {
+            "" => error,
+            remedy => error.remedy(remedy),
+        }
+    }
 }
 
 impl Output {
@@ -43,6 +68,23 @@ impl Output {
         } else {
             format!("`{}` {}: {complaint}", self.command, self.status)
         })
+    }
+
+    /// The error that `success` would give, with the kind and the remedy of the first complaint that it is.
+    pub fn failure_by(&self, complaints: &[Complaint]) -> Error {
+        let error = self.failure();
+        match self.known_by(complaints) {
+            Some(complaint) => complaint.tell(error),
+            None => error,
+        }
+    }
+
+    /// The first complaint one of whose words stands on standard error, in whatever letter case.
+    pub fn known_by<'a>(&self, complaints: &'a [Complaint]) -> Option<&'a Complaint> {
+        let said = String::from_utf8_lossy(&self.stderr).to_lowercase();
+        complaints
+            .iter()
+            .find(|complaint| complaint.words.iter().any(|word| said.contains(word)))
     }
 
     /// The last line with content on standard error.

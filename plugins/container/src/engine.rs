@@ -1,6 +1,6 @@
 //! The engine: which program it is, and what its complaints mean.
 
-use runner_sdk::{Context, Doomed, Error, ErrorKind, Instance, Output, Result, process};
+use runner_sdk::{Complaint, Context, Doomed, Error, ErrorKind, Instance, Output, Result, process};
 
 use crate::Config;
 
@@ -76,25 +76,25 @@ pub(crate) fn of_doomed(ctx: &Context<Config>, doomed: &Doomed) -> Result<String
 }
 
 /// What the engines say, in lower case, and what it means. The first that fits counts.
-const COMPLAINTS: &[(ErrorKind, &[&str], &str)] = &[
-    (
-        ErrorKind::Gone,
-        &[
+const COMPLAINTS: &[Complaint] = &[
+    Complaint {
+        kind: ErrorKind::Gone,
+        words: &[
             "no such container",
             "no container with name",
             "container state improper",
             "is not running",
         ],
-        "",
-    ),
-    (
-        ErrorKind::Unavailable,
-        &["cannot connect to the docker daemon"],
-        "start the docker daemon, or set `engine = \"podman\"`",
-    ),
-    (
-        ErrorKind::Invalid,
-        &[
+        remedy: "",
+    },
+    Complaint {
+        kind: ErrorKind::Unavailable,
+        words: &["cannot connect to the docker daemon"],
+        remedy: "start the docker daemon, or set `engine = \"podman\"`",
+    },
+    Complaint {
+        kind: ErrorKind::Invalid,
+        words: &[
             "container registry localhost",
             "no such image",
             "image not known",
@@ -106,36 +106,36 @@ const COMPLAINTS: &[(ErrorKind, &[&str], &str)] = &[
             "unauthorized",
             "invalid reference format",
         ],
-        "check `image`: build or pull it first, or write its full name with the registry",
-    ),
-    (
-        ErrorKind::Invalid,
-        &[
+        remedy: "check `image`: build or pull it first, or write its full name with the registry",
+    },
+    Complaint {
+        kind: ErrorKind::Invalid,
+        words: &[
             "unknown flag",
             "unknown shorthand",
             "invalid argument",
             "network not found",
         ],
-        "check `run-args` and `network` of this source",
-    ),
-    (
-        ErrorKind::Invalid,
-        &["executable file not found", "command that was not found"],
-        "the image has no such program: set `shell` to the shell it has, or to nothing when it has none",
-    ),
-    (
-        ErrorKind::Exhausted,
-        &[
+        remedy: "check `run-args` and `network` of this source",
+    },
+    Complaint {
+        kind: ErrorKind::Invalid,
+        words: &["executable file not found", "command that was not found"],
+        remedy: "the image has no such program: set `shell` to the shell it has, or to nothing when it has none",
+    },
+    Complaint {
+        kind: ErrorKind::Exhausted,
+        words: &[
             "no space left",
             "cannot allocate memory",
             "resource temporarily unavailable",
             "toomanyrequests",
         ],
-        "",
-    ),
-    (
-        ErrorKind::Unavailable,
-        &[
+        remedy: "",
+    },
+    Complaint {
+        kind: ErrorKind::Unavailable,
+        words: &[
             "dial tcp",
             "i/o timeout",
             "tls handshake",
@@ -143,13 +143,13 @@ const COMPLAINTS: &[(ErrorKind, &[&str], &str)] = &[
             "connection reset",
             "no such host",
         ],
-        "",
-    ),
-    (
-        ErrorKind::Denied,
-        &["permission denied", "operation not permitted"],
-        "check that your user may use the engine; its own `info` command says more",
-    ),
+        remedy: "",
+    },
+    Complaint {
+        kind: ErrorKind::Denied,
+        words: &["permission denied", "operation not permitted"],
+        remedy: "check that your user may use the engine; its own `info` command says more",
+    },
 ];
 
 /// The error behind an engine's complaint. Neither engine has codes for it, so the words must do.
@@ -163,17 +163,11 @@ pub(crate) fn explain(output: &Output) -> Error {
     };
     let mut lines = text.lines().rev().map(str::trim);
     let reason = lines.find(|line| !line.is_empty() && !noise(line));
-    let said = text.to_lowercase();
-    let known = COMPLAINTS
-        .iter()
-        .find(|(_, words, _)| words.iter().any(|word| said.contains(word)));
-    let (kind, remedy) = known.map_or((ErrorKind::Failed, ""), |(kind, _, remedy)| (*kind, remedy));
     let reason = reason.unwrap_or("it did not say why");
-    let error = Error::new(kind, format!("`{}`: {reason}", output.command));
-    if remedy.is_empty() {
-        error
-    } else {
-        error.remedy(remedy)
+    let error = Error::failed(format!("`{}`: {reason}", output.command));
+    match output.known_by(COMPLAINTS) {
+        Some(complaint) => complaint.tell(error),
+        None => error,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The client: which program it is, how it names and lists instances, and what its complaints mean.
 
 use runner_sdk::cloud::Value;
-use runner_sdk::{Command, Doomed, Error, ErrorKind, Instance, Output, Result, process};
+use runner_sdk::{Command, Complaint, Doomed, Error, ErrorKind, Instance, Output, Result, process};
 
 use crate::Config;
 
@@ -189,27 +189,27 @@ impl Made {
 }
 
 /// What the clients say, in lower case, and what it means. The first that fits counts.
-const COMPLAINTS: &[(ErrorKind, &[&str], &str)] = &[
-    (
-        ErrorKind::Unavailable,
-        &[
+const COMPLAINTS: &[Complaint] = &[
+    Complaint {
+        kind: ErrorKind::Unavailable,
+        words: &[
             "vm agent isn't currently running",
             "vm agent isn't currently connected",
         ],
-        "",
-    ),
-    (
-        ErrorKind::Gone,
-        &[
+        remedy: "",
+    },
+    Complaint {
+        kind: ErrorKind::Gone,
+        words: &[
             "instance not found",
             "instance is not running",
             "container is not running",
         ],
-        "",
-    ),
-    (
-        ErrorKind::Unavailable,
-        &[
+        remedy: "",
+    },
+    Complaint {
+        kind: ErrorKind::Unavailable,
+        words: &[
             "server doesn't appear to be started",
             "cannot connect to the",
             "connect: connection refused",
@@ -217,11 +217,11 @@ const COMPLAINTS: &[(ErrorKind, &[&str], &str)] = &[
             "connection reset",
             "no such host",
         ],
-        "start the daemon, or check `location`",
-    ),
-    (
-        ErrorKind::Invalid,
-        &[
+        remedy: "start the daemon, or check `location`",
+    },
+    Complaint {
+        kind: ErrorKind::Invalid,
+        words: &[
             "couldn't be found",
             "image not found",
             "not found",
@@ -232,46 +232,28 @@ const COMPLAINTS: &[(ErrorKind, &[&str], &str)] = &[
             "bad instance type",
             "instance type",
         ],
-        "check `image`, `profiles` and the other keys of this source",
-    ),
-    (
-        ErrorKind::Exhausted,
-        &[
+        remedy: "check `image`, `profiles` and the other keys of this source",
+    },
+    Complaint {
+        kind: ErrorKind::Exhausted,
+        words: &[
             "no space left",
             "cannot allocate memory",
             "quota",
             "reached maximum number",
         ],
-        "",
-    ),
-    (
-        ErrorKind::Denied,
-        &["not authorized", "permission denied", "forbidden"],
-        "check that your user may use the server",
-    ),
+        remedy: "",
+    },
+    Complaint {
+        kind: ErrorKind::Denied,
+        words: &["not authorized", "permission denied", "forbidden"],
+        remedy: "check that your user may use the server",
+    },
 ];
 
 /// The error behind a client's complaint. It has no codes for it, so the words must do.
 pub(crate) fn explain(output: &Output) -> Error {
-    let said = String::from_utf8_lossy(&output.stderr).to_lowercase();
-    let known = COMPLAINTS
-        .iter()
-        .find(|(_, words, _)| words.iter().any(|word| said.contains(word)));
-    let error = output.failure();
-    match known {
-        None => error,
-        Some((kind, _, remedy)) => {
-            let error = Error {
-                kind: *kind,
-                ..error
-            };
-            if remedy.is_empty() {
-                error
-            } else {
-                error.remedy(*remedy)
-            }
-        }
-    }
+    output.failure_by(COMPLAINTS)
 }
 
 #[cfg(test)]

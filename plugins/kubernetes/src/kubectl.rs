@@ -1,7 +1,7 @@
 //! kubectl: what is always said to it, what it says, and what pods say of themselves.
 
 use runner_sdk::cloud::Value;
-use runner_sdk::{Command, Error, ErrorKind, Output, Result};
+use runner_sdk::{Command, Complaint, Error, ErrorKind, Output, Result};
 
 use crate::Config;
 
@@ -93,26 +93,25 @@ pub(crate) fn merge(under: &mut Value, over: &Value) {
 }
 
 /// What kubectl says, in lower case, and what it means. The first that fits counts.
-const COMPLAINTS: &[(ErrorKind, &[&str], &str)] = &[
-    (ErrorKind::Gone, &["pods \"runner-"], ""),
-    (
-        ErrorKind::Exhausted,
-        &["exceeded quota", "toomanyrequests", "too many requests"],
-        "",
-    ),
-    (
-        ErrorKind::Denied,
-        &[
+const COMPLAINTS: &[Complaint] = &[
+    Complaint {
+        kind: ErrorKind::Exhausted,
+        words: &["exceeded quota", "toomanyrequests", "too many requests"],
+        remedy: "",
+    },
+    Complaint {
+        kind: ErrorKind::Denied,
+        words: &[
             "forbidden",
             "unauthorized",
             "must be logged in",
             "no configuration has been provided",
         ],
-        "`kubectl auth can-i create pods` says more",
-    ),
-    (
-        ErrorKind::Unavailable,
-        &[
+        remedy: "`kubectl auth can-i create pods` says more",
+    },
+    Complaint {
+        kind: ErrorKind::Unavailable,
+        words: &[
             "connection refused",
             "unable to connect",
             "was refused",
@@ -124,11 +123,11 @@ const COMPLAINTS: &[(ErrorKind, &[&str], &str)] = &[
             "currently unable to handle",
             "eof",
         ],
-        "",
-    ),
-    (
-        ErrorKind::Invalid,
-        &[
+        remedy: "",
+    },
+    Complaint {
+        kind: ErrorKind::Invalid,
+        words: &[
             "is invalid",
             "invalid value",
             "unknown field",
@@ -136,32 +135,21 @@ const COMPLAINTS: &[(ErrorKind, &[&str], &str)] = &[
             "not found",
             "no context exists",
         ],
-        "check the keys of this source",
-    ),
+        remedy: "check the keys of this source",
+    },
 ];
 
 /// The error behind a complaint. kubectl has no codes for it, so the words must do.
 pub(crate) fn explain(output: &Output) -> Error {
     let said = String::from_utf8_lossy(&output.stderr).to_lowercase();
-    let gone = said.contains("not found") || said.contains("container not found");
-    let known = COMPLAINTS.iter().find(|(kind, words, _)| {
-        (*kind != ErrorKind::Gone || gone) && words.iter().any(|word| said.contains(word))
-    });
-    let error = output.failure();
-    match known {
-        None => error,
-        Some((kind, _, remedy)) => {
-            let error = Error {
-                kind: *kind,
-                ..error
-            };
-            if remedy.is_empty() {
-                error
-            } else {
-                error.remedy(*remedy)
-            }
-        }
+    // Of what is not found, a pod of ours is gone, and anything else is a wrong key.
+    if said.contains("pods \"runner-") && said.contains("not found") {
+        return Error {
+            kind: ErrorKind::Gone,
+            ..output.failure()
+        };
     }
+    output.failure_by(COMPLAINTS)
 }
 
 #[cfg(test)]
