@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::App;
 use super::consent::{Consent, Refuse};
 use super::resolve::{Bound, invalid, json, locator};
-use crate::config::{ConfigError, SourceConfig, SourceKind};
+use crate::config::{ConfigError, HookConfig, SourceConfig, SourceKind};
 use crate::engine::{EngineError, FailureKind, Result, chain};
 use crate::plugin::{Capabilities, Component, Config, Limits};
 use crate::provider::{
@@ -40,41 +40,80 @@ impl FoundHook {
     }
 }
 
+/// An entry of one of a source's lists of plugins.
+pub(super) struct Named<'a> {
+    pub(super) source: &'a SourceConfig,
+    /// The list's key.
+    pub(super) list: &'static str,
+    pub(super) number: usize,
+    /// What its entries are called.
+    pub(super) what: &'static str,
+}
+
+impl Named<'_> {
+    fn key(&self) -> String {
+        format!("{}.{}", self.list, self.number)
+    }
+
+    /// Why it cannot be used, with its place in the settings.
+    pub(super) fn unusable(&self, message: &str, hint: Option<&str>) -> EngineError {
+        let problem = self.source.problem(&self.key(), message, hint);
+        let (what, source) = (self.what, &self.source.name);
+        invalid(format!("a {what} of `{source}` cannot be used")).because(ConfigError {
+            problems: vec![problem],
+        })
+    }
+}
+
 impl App {
     /// Component, validated keys and request of a source's hook by its number.
     pub(super) fn find_hook(&self, source: &SourceConfig, number: usize) -> Result<FoundHook> {
-        let unusable = |message: &str, hint: Option<&str>| {
-            let problem = source.problem(&format!("hooks.{number}"), message, hint);
-            invalid(format!("a hook of `{}` cannot be used", source.name)).because(ConfigError {
-                problems: vec![problem],
-            })
+        let named = Named {
+            source,
+            list: "hooks",
+            number,
+            what: "hook",
         };
-        let Some(hook) = source.hooks.get(number) else {
-            return Err(unusable("it is not configured", None));
+        self.find_named(&named, source.hooks.get(number), |component| {
+            let name = &component.reference.name;
+            if !component.is_hook() {
+                return Err(named.unusable(&format!("`{name}` is a provider, not a hook"), None));
+            }
+            if matches!(source.kind, SourceKind::Pool { .. })
+                && !component.reference.optional.routing
+            {
+                return Err(named.unusable(
+                    &format!("`{name}` does not route, and nothing else happens to a pool"),
+                    Some("name it under `hooks` of the sources that the pool draws on"),
+                ));
+            }
+            Ok(())
+        })
+    }
+
+    /// The same for whatever a list of a source names, if `suits` has nothing against the component.
+    pub(super) fn find_named(
+        &self,
+        named: &Named<'_>,
+        entry: Option<&HookConfig>,
+        suits: impl FnOnce(&Component) -> Result<()>,
+    ) -> Result<FoundHook> {
+        let Some(entry) = entry else {
+            return Err(named.unusable("it is not configured", None));
         };
         let component = self
             .plugins()
-            .inspect(&locator(&hook.plugin))
+            .inspect(&locator(&entry.plugin))
             .map_err(|error| EngineError {
                 hint: error.hint.clone(),
-                ..unusable(&error.to_string(), None)
+                ..named.unusable(&error.to_string(), None)
             })?;
-        let name = &component.reference.name;
-        if !component.is_hook() {
-            let message = format!("`{name}` is a provider, not a hook");
-            return Err(unusable(&message, None));
-        }
-        if matches!(source.kind, SourceKind::Pool { .. }) && !component.reference.optional.routing {
-            return Err(unusable(
-                &format!("`{name}` does not route, and nothing else happens to a pool"),
-                Some("name it under `hooks` of the sources that the pool draws on"),
-            ));
-        }
-        let table = format!("hooks.{number}.options.");
-        let wrong = |problems| self.plugin_problems(source, &table, &component, problems);
+        suits(&component)?;
+        let table = format!("{}.options.", named.key());
+        let wrong = |problems| self.plugin_problems(named.source, &table, &component, problems);
         let config = component
             .manifest
-            .configure(&hook.options, &[])
+            .configure(&entry.options, &[])
             .map_err(wrong)?;
         let requested = component
             .manifest

@@ -15,13 +15,14 @@ use super::consent::{Consent, Refuse};
 use super::plugins::named;
 use super::resolve::{Bound, json};
 use super::secrets::UserSecrets;
-use super::trial_books::PlayedBooks;
 use super::{App, unloadable};
 use crate::clock::SystemClock;
 use crate::config::SourceArgument;
 use crate::conformance::{Bench, Level, Life, Refusing, Setup, Witness};
 use crate::engine::{Catalogue as _, Definition, Draw, EngineError, FailureKind, Result};
-use crate::plugin::{Binding, Books as _, Component, Limits, NoSink, Secrets as _, Services, Tap};
+use crate::plugin::{
+    Binding, Books as _, Component, Limits, NoBooks, NoSink, Secrets as _, Services, Tap,
+};
 use crate::provider::{Provider, SshAccess};
 use crate::tape::{Bundle, Cassette, Faults, Header, Player, Recorder, Redactor, VERSION};
 use crate::workdir;
@@ -218,7 +219,11 @@ impl App {
                     grant,
                     limits,
                     services: Services {
-                        books: Arc::new(PlayedBooks(header.state.clone())),
+                        // Everything but the state's id is answered from the cassette.
+                        books: Arc::new(NoBooks {
+                            state_id: header.state.clone(),
+                            ..NoBooks::default()
+                        }),
                         log: Arc::new(NoSink),
                         tap: Some(faults.clone()),
                         ..Services::default()

@@ -8,7 +8,7 @@ use runner_core::id::Token;
 
 use super::App;
 use super::books::StateBooks;
-use crate::plugin::{Books, KeepError, NoBooks, Room, Standing, StateError};
+use crate::plugin::{Books, KeepError, Room, Standing, StateError};
 
 /// Secrets that were kept for instances of single calls.
 pub(super) type KeptHere = Arc<Mutex<HashMap<(Token, String), String>>>;
@@ -93,57 +93,5 @@ impl Books for TrialBooks {
 
     fn keys(&self, source: &str, plugin: &str, prefix: &str) -> Result<Vec<String>, String> {
         self.state.keys(source, plugin, prefix)
-    }
-}
-
-/// The books of a play: everything else is answered from the cassette.
-pub(super) struct PlayedBooks(pub(super) String);
-
-impl Books for PlayedBooks {
-    fn state_id(&self) -> Result<String, String> {
-        Ok(self.0.clone())
-    }
-
-    fn standing(&self, source: &str, token: &Token) -> Result<Standing, String> {
-        NoBooks.standing(source, token)
-    }
-
-    fn kept(&self, token: &Token, name: &str) -> Result<Option<String>, String> {
-        NoBooks.kept(token, name)
-    }
-
-    fn keep(&self, token: &Token, name: &str, value: &str, room: Room) -> Result<(), KeepError> {
-        NoBooks.keep(token, name, value, room)
-    }
-
-    fn value(&self, source: &str, plugin: &str, key: &str) -> Result<Option<Vec<u8>>, String> {
-        NoBooks.value(source, plugin, key)
-    }
-
-    fn set_value(
-        &self,
-        source: &str,
-        plugin: &str,
-        key: &str,
-        value: Option<&[u8]>,
-        room: Room,
-    ) -> Result<(), StateError> {
-        NoBooks.set_value(source, plugin, key, value, room)
-    }
-
-    fn swap_value(
-        &self,
-        source: &str,
-        plugin: &str,
-        key: &str,
-        expected: Option<&[u8]>,
-        value: Option<&[u8]>,
-        room: Room,
-    ) -> Result<bool, StateError> {
-        NoBooks.swap_value(source, plugin, key, expected, value, room)
-    }
-
-    fn keys(&self, source: &str, plugin: &str, prefix: &str) -> Result<Vec<String>, String> {
-        NoBooks.keys(source, plugin, prefix)
     }
 }

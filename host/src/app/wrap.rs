@@ -5,50 +5,28 @@ use runner_core::id::SourceName;
 use super::App;
 use super::catalogue::AppCatalogue;
 use super::consent::Consent;
-use super::hooks::FoundHook;
-use super::resolve::{Bound, invalid, json, locator};
-use crate::config::{ConfigError, SourceConfig};
-use crate::engine::{EngineError, Result};
+use super::hooks::{FoundHook, Named};
+use super::resolve::{Bound, json};
+use crate::config::SourceConfig;
+use crate::engine::Result;
 use crate::plugin::{Binding, ComponentRef, Limits};
 
 impl App {
     /// Component, validated keys and request of a source's wrapper by its number.
     pub(super) fn find_wrapper(&self, source: &SourceConfig, number: usize) -> Result<FoundHook> {
-        let unusable = |message: &str, hint: Option<&str>| {
-            let problem = source.problem(&format!("wrap.{number}"), message, hint);
-            invalid(format!("a wrapper of `{}` cannot be used", source.name)).because(ConfigError {
-                problems: vec![problem],
-            })
+        let named = Named {
+            source,
+            list: "wrap",
+            number,
+            what: "wrapper",
         };
-        let Some(wrapper) = source.wrap.get(number) else {
-            return Err(unusable("it is not configured", None));
-        };
-        let component = self
-            .plugins()
-            .inspect(&locator(&wrapper.plugin))
-            .map_err(|error| EngineError {
-                hint: error.hint.clone(),
-                ..unusable(&error.to_string(), None)
-            })?;
-        if !component.wraps() {
+        self.find_named(&named, source.wrap.get(number), |component| {
+            if component.wraps() {
+                return Ok(());
+            }
             let message = format!("`{}` is no wrapper", component.reference.name);
             let hint = "a wrapper imports the interface `provider` and exports it again";
-            return Err(unusable(&message, Some(hint)));
-        }
-        let table = format!("wrap.{number}.options.");
-        let wrong = |problems| self.plugin_problems(source, &table, &component, problems);
-        let config = component
-            .manifest
-            .configure(&wrapper.options, &[])
-            .map_err(wrong)?;
-        let requested = component
-            .manifest
-            .requested(&config, &self.environment().path)
-            .map_err(wrong)?;
-        Ok(FoundHook {
-            component,
-            config,
-            requested,
+            Err(named.unusable(&message, Some(hint)))
         })
     }
 

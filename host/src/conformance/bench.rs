@@ -304,14 +304,7 @@ impl Bench {
     ) -> Result<Output, Miss> {
         let reach = self.reach(held)?;
         let (pipes, ends) = Pipes::new().map_err(broken)?;
-        let stdio = Stdio {
-            stdin: ends.stdin,
-            stdout: ends.stdout,
-            stderr: ends.stderr,
-            terminal: false,
-            own_group: true,
-            signals: None,
-        };
+        let stdio = Stdio::apart(ends.stdin, ends.stdout, ends.stderr);
         let running = reach.run(&held.instance, command, stdio);
         let collected = pipes.collect(input, PRINTED, running).await;
         let collected = collected.map_err(|error| match error {

@@ -114,14 +114,11 @@ pub(super) async fn signals(bench: &Bench) -> Shown {
     let (_feed, stdin) = pipe::pipe().map_err(broken)?;
     let (out, mut stdout) = pipe::pipe().map_err(broken)?;
     let (err, _stderr) = pipe::pipe().map_err(broken)?;
-    let stdio = Stdio {
-        stdin: stdin.into_blocking_fd().map_err(broken)?,
-        stdout: out.into_blocking_fd().map_err(broken)?,
-        stderr: err.into_blocking_fd().map_err(broken)?,
-        terminal: false,
-        own_group: true,
-        signals: None,
-    };
+    let stdio = Stdio::apart(
+        stdin.into_blocking_fd().map_err(broken)?,
+        out.into_blocking_fd().map_err(broken)?,
+        err.into_blocking_fd().map_err(broken)?,
+    );
     let command = command("echo up; while :; do sleep 1; done", &[]);
     let running = bench.provider().run(&held.instance, &command, stdio);
     let sent = async {
@@ -194,14 +191,7 @@ async fn moved(
 ) -> Result<(crate::provider::Result<()>, Vec<u8>), Miss> {
     let (pipes, ends) = crate::process::Pipes::new()
         .map_err(|error| Miss::Failed(format!("no streams for a copy: {error}")))?;
-    let stdio = Stdio {
-        stdin: ends.stdin,
-        stdout: ends.stdout,
-        stderr: ends.stderr,
-        terminal: false,
-        own_group: true,
-        signals: None,
-    };
+    let stdio = Stdio::apart(ends.stdin, ends.stdout, ends.stderr);
     let copying = bench.provider().copy(instance, direction, stdio);
     let collected = pipes.collect(archive, 32 << 20, copying).await;
     let collected =

@@ -315,14 +315,11 @@ pub(super) async fn capture(
     };
     let out = tokio::task::spawn_blocking(move || read(&mut out_read));
     let err = tokio::task::spawn_blocking(move || read(&mut err_read));
-    let stdio = Stdio {
-        stdin: OwnedFd::from(input_read),
-        stdout: OwnedFd::from(out_write),
-        stderr: OwnedFd::from(err_write),
-        terminal: false,
-        own_group: true,
-        signals: None,
-    };
+    let stdio = Stdio::apart(
+        OwnedFd::from(input_read),
+        OwnedFd::from(out_write),
+        OwnedFd::from(err_write),
+    );
     let status = provider.run(instance, command, stdio).await?;
     // A command that does not read its input is no failure.
     drop(feed.await);

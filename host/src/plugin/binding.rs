@@ -56,7 +56,7 @@ impl Default for Services {
         Self {
             secrets: Arc::new(NoSecrets),
             uses: Arc::default(),
-            books: Arc::new(NoBooks),
+            books: Arc::<NoBooks>::default(),
             log: Arc::new(NoSink),
             ssh: None,
             http: HttpSettings::default(),

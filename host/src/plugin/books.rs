@@ -79,18 +79,31 @@ pub trait Books: Send + Sync {
     fn keys(&self, source: &str, plugin: &str, prefix: &str) -> Result<Vec<String>, String>;
 }
 
-/// For callers without a state: whatever they ask about is theirs, and nothing is remembered.
-pub struct NoBooks;
+/// For callers without a state: they say the same of everything, and remember nothing.
+pub struct NoBooks {
+    pub state_id: String,
+    pub standing: Standing,
+}
+
+impl Default for NoBooks {
+    /// Whatever is asked about is the caller's.
+    fn default() -> Self {
+        Self {
+            state_id: "0".repeat(16),
+            standing: Standing::Any,
+        }
+    }
+}
 
 const NONE: &str = "nothing is remembered here: there is no state directory";
 
 impl Books for NoBooks {
     fn state_id(&self) -> Result<String, String> {
-        Ok("0".repeat(16))
+        Ok(self.state_id.clone())
     }
 
     fn standing(&self, _source: &str, _token: &Token) -> Result<Standing, String> {
-        Ok(Standing::Any)
+        Ok(self.standing)
     }
 
     fn kept(&self, _token: &Token, _name: &str) -> Result<Option<String>, String> {

@@ -131,14 +131,11 @@ fn pipes() -> (Stdio, Ends) {
     let (in_r, in_w) = std::io::pipe().expect("pipe");
     let (out_r, out_w) = std::io::pipe().expect("pipe");
     let (err_r, err_w) = std::io::pipe().expect("pipe");
-    let stdio = Stdio {
-        stdin: OwnedFd::from(in_r),
-        stdout: OwnedFd::from(out_w),
-        stderr: OwnedFd::from(err_w),
-        terminal: false,
-        own_group: true,
-        signals: None,
-    };
+    let stdio = Stdio::apart(
+        OwnedFd::from(in_r),
+        OwnedFd::from(out_w),
+        OwnedFd::from(err_w),
+    );
     (stdio, (in_w, out_r, err_r))
 }
 

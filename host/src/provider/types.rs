@@ -205,6 +205,20 @@ pub struct Stdio {
     pub signals: Option<UnboundedReceiver<Arrived>>,
 }
 
+impl Stdio {
+    /// Streams of a command that is not the user's in front: no terminal, and signals for us are not for it.
+    pub fn apart(stdin: OwnedFd, stdout: OwnedFd, stderr: OwnedFd) -> Self {
+        Self {
+            stdin,
+            stdout,
+            stderr,
+            terminal: false,
+            own_group: true,
+            signals: None,
+        }
+    }
+}
+
 /// A signal for a running command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrived {

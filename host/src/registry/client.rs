@@ -29,7 +29,6 @@ const LARGEST_TOKEN: u64 = 256 << 10;
 const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 
 /// A conversation with registries.
-#[derive(Debug)]
 pub struct Client {
     wire: Wire,
     credentials: Credentials,

@@ -46,4 +46,4 @@ pub use reference::{Reference, Repository, Wanted, Which};
 pub use signature::{Pieces, PublicKey, Signature, SigningKey};
 pub use trust::{Policy, Rule, Signer, Verdict};
 pub use version::{Range, Versions, tag_of, yanked_tag_of};
-pub use wire::Network;
+pub use wire::{Direct, Network};

@@ -4,6 +4,7 @@
 //! only, to `https` or to where we are already, and credentials stay behind.
 
 use std::io::Read as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, Method, Request, StatusCode, header};
@@ -23,11 +24,16 @@ const MOST_HOPS: usize = 5;
 /// What an error may say.
 const LARGEST_ERROR: u64 = 16 << 10;
 
+/// Whether a host, without its port, is reached without the proxy.
+pub type Direct = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// How the outside is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Network {
     /// The operator's, or that of the environment.
     pub proxy: Option<Proxy>,
+    /// Whether a host is reached without it.
+    pub direct: Direct,
     /// Whose certificates are trusted.
     pub tls: TlsConnector,
     /// Speak `http` to every registry.
@@ -62,11 +68,11 @@ pub(super) struct Answer {
 }
 
 /// Connections, kept open between requests.
-#[derive(Debug)]
 pub(super) struct Wire {
     agent: Agent,
-    /// Without the proxy: for this machine.
+    /// Without the proxy: for this machine, and for what is excepted.
     direct: Agent,
+    excepted: Direct,
     plain_http: bool,
 }
 
@@ -98,6 +104,7 @@ impl Network {
         Wire {
             agent: agent(self.proxy.clone()),
             direct: agent(None),
+            excepted: Arc::clone(&self.direct),
             plain_http: self.plain_http,
         }
     }
@@ -163,7 +170,8 @@ impl Wire {
                 request = request.header(name, value);
             }
         }
-        let agent = match is_loopback(&address.authority) {
+        let host = host_of(&address.authority);
+        let agent = match is_loopback(&address.authority) || (self.excepted)(host) {
             true => &self.direct,
             false => &self.agent,
         };
@@ -363,11 +371,16 @@ impl std::fmt::Display for Address {
 }
 
 /// What never leaves this machine.
-fn is_loopback(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[') {
+/// Without the port, and without the brackets of IPv6.
+fn host_of(authority: &str) -> &str {
+    match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => authority.split(':').next().unwrap_or_default(),
-    };
+    }
+}
+
+fn is_loopback(authority: &str) -> bool {
+    let host = host_of(authority);
     host.eq_ignore_ascii_case("localhost")
         || host
             .parse::<std::net::IpAddr>()
@@ -398,6 +411,7 @@ mod tests {
     fn plain_text_stays_on_this_machine() {
         let network = |plain_http| Network {
             proxy: None,
+            direct: Arc::new(|_| false),
             tls: TlsConnector::new(None).unwrap(),
             plain_http,
         };

@@ -60,11 +60,7 @@ impl Bundle {
             path: path.to_owned(),
             source,
         };
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let draft = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+        let draft = super::draft_beside(path).map_err(failed)?;
         let mut archive = tar::Builder::new(draft);
         let report = format!("{:#}\n", self.report);
         for (name, bytes) in [

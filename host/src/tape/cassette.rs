@@ -139,11 +139,7 @@ impl Cassette {
             path: path.to_owned(),
             source,
         };
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let mut draft = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+        let mut draft = super::draft_beside(path).map_err(failed)?;
         draft.write_all(self.to_text().as_bytes()).map_err(failed)?;
         draft.persist(path).map_err(|error| failed(error.error))?;
         Ok(())

@@ -13,6 +13,9 @@ mod recorder;
 mod redact;
 mod replay;
 
+use std::io;
+use std::path::Path;
+
 pub use bundle::{Bundle, BundleError};
 pub use cassette::{Cassette, CassetteError, Exchange, Header, Recorded, VERSION};
 pub use faults::{Fault, Faults, Injection};
@@ -20,3 +23,12 @@ pub use player::{Difference, Player};
 pub use recorder::{Recorder, TooLarge, WORK};
 pub use redact::{Redactor, TooShort};
 pub use replay::{NotRepeatable, repeat};
+
+/// A file that takes another's place when it is whole.
+fn draft_beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    tempfile::NamedTempFile::new_in(directory)
+}

@@ -71,12 +71,9 @@ fn nowhere() -> Result<Stdio, String> {
     };
     let (stdin, stdout, stderr) = (open(), open(), open());
     let broken = |error: std::io::Error| format!("cannot open `/dev/null`: {error}");
-    Ok(Stdio {
-        stdin: stdin.map_err(broken)?,
-        stdout: stdout.map_err(broken)?,
-        stderr: stderr.map_err(broken)?,
-        terminal: false,
-        own_group: true,
-        signals: None,
-    })
+    Ok(Stdio::apart(
+        stdin.map_err(broken)?,
+        stdout.map_err(broken)?,
+        stderr.map_err(broken)?,
+    ))
 }

@@ -6,58 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use runner::plugin::{
-    Binding, Books, Capabilities, HttpRight, KeepError, Limits, Locator, PluginDirs, PluginHost,
-    Room, Services, Standing, StateError,
+    Binding, Capabilities, HttpRight, Limits, Locator, NoBooks, PluginDirs, PluginHost, Services,
+    Standing,
 };
 use runner::provider::{Doomed, ErrorKind, Instance, Provider, Request};
 use runner_core::id::{InstanceName, SourceName, Token};
 use runner_tests::guests;
 use serde_json::json;
-
-/// Books that say the same of everything.
-struct Saying(Standing);
-
-impl Books for Saying {
-    fn state_id(&self) -> Result<String, String> {
-        Ok("0123456789abcdef".into())
-    }
-    fn standing(&self, _: &str, _: &Token) -> Result<Standing, String> {
-        Ok(self.0)
-    }
-    fn kept(&self, _: &Token, _: &str) -> Result<Option<String>, String> {
-        Ok(None)
-    }
-    fn keep(&self, _: &Token, _: &str, _: &str, _: Room) -> Result<(), KeepError> {
-        Ok(())
-    }
-    fn value(&self, _: &str, _: &str, _: &str) -> Result<Option<Vec<u8>>, String> {
-        Ok(None)
-    }
-    fn set_value(
-        &self,
-        _: &str,
-        _: &str,
-        _: &str,
-        _: Option<&[u8]>,
-        _: Room,
-    ) -> Result<(), StateError> {
-        Ok(())
-    }
-    fn swap_value(
-        &self,
-        _: &str,
-        _: &str,
-        _: &str,
-        _: Option<&[u8]>,
-        _: Option<&[u8]>,
-        _: Room,
-    ) -> Result<bool, StateError> {
-        Ok(false)
-    }
-    fn keys(&self, _: &str, _: &str, _: &str) -> Result<Vec<String>, String> {
-        Ok(Vec::new())
-    }
-}
 
 /// A backend that counts what comes.
 struct Backend {
@@ -136,7 +91,10 @@ fn guest(standing: Standing, at: &str, mode: &str) -> Guest {
         limits: Limits::default(),
         services: Services {
             path: "/usr/bin:/bin".into(),
-            books: Arc::new(Saying(standing)),
+            books: Arc::new(NoBooks {
+                standing,
+                ..NoBooks::default()
+            }),
             ..Services::default()
         },
     };

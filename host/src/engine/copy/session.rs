@@ -87,14 +87,7 @@ impl Session {
 
     /// Streams for a call that is not the user's: signals for us are not for it.
     pub(super) fn stdio(&self, stdin: OwnedFd, stdout: OwnedFd, stderr: PipeWriter) -> Stdio {
-        Stdio {
-            stdin,
-            stdout,
-            stderr: stderr.into(),
-            terminal: false,
-            own_group: true,
-            signals: None,
-        }
+        Stdio::apart(stdin, stdout, stderr.into())
     }
 }
 

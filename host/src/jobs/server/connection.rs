@@ -92,14 +92,7 @@ impl ScriptServer {
             tty: false,
             id: String::new(),
         };
-        let stdio = Stdio {
-            stdin,
-            stdout: OwnedFd::from(stdout),
-            stderr: OwnedFd::from(stderr),
-            terminal: false,
-            own_group: true,
-            signals: None,
-        };
+        let stdio = Stdio::apart(stdin, OwnedFd::from(stdout), OwnedFd::from(stderr));
         let running = tokio::spawn(async move { machine.run(command, stdio).await });
         let mut server = Self {
             stdin: to,

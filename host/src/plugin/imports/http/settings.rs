@@ -18,7 +18,7 @@ pub struct HttpSettings {
 impl HttpSettings {
     /// This host is reached without the proxy: `example.com` stands for itself and everything below it, a leading `.` or
     /// `*.` changes nothing, `*` is every host.
-    pub(super) fn skips_proxy(&self, host: &str) -> bool {
+    pub fn skips_proxy(&self, host: &str) -> bool {
         let host = crate::plugin::capabilities::plain_host(host);
         let entries = self.no_proxy.iter().map(|entry| entry.trim());
         entries.filter(|entry| !entry.is_empty()).any(|entry| {
@@ -58,6 +58,10 @@ mod tests {
             (&["", " "], "anything", false),
             (&[], "anything", false),
             (&["::1"], "[::1]", true),
+            (&["example.com", ".dev"], "registry.example.com", true),
+            (&["example.com", ".dev"], "dev", true),
+            (&["example.com", ".dev"], "a.dev", true),
+            (&["example.com", ".dev"], "example.org", false),
         ] {
             assert_eq!(skips(entries, host), expected, "{entries:?} {host}");
         }
