@@ -15,12 +15,15 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 /// Folders of `plugins/`, in the order of the table. Package `runner-plugin-NAME`.
-const PLUGINS: [&str; 14] = [
+const PLUGINS: [&str; 18] = [
     "adhoc",
+    "budget",
+    "chaos",
     "chroot",
     "command",
     "container",
     "ec2",
+    "fallback",
     "gce",
     "incus",
     "kubernetes",
@@ -28,6 +31,7 @@ const PLUGINS: [&str; 14] = [
     "local",
     "openstack",
     "qemu",
+    "rename",
     "retry",
     "ssh",
 ];

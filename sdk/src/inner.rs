@@ -5,6 +5,8 @@
 //! [`allocate`] answered in the same call); the name is yours. Hand on the handle that was answered. How an instance is reached stays between the
 //! provider behind and the host.
 
+use serde::Serialize;
+
 use crate::bindings::inner::runner::plugin::provider as wit;
 use crate::bindings::provider::runner::plugin::types;
 use crate::{Allocated, Command, Direction, Doomed, ExitStatus, Instance, Request, Result, Stdio};
@@ -21,6 +23,23 @@ fn nothing() -> types::Context {
 /// Makes the instance.
 pub fn allocate(request: &Request) -> Result<Allocated> {
     Ok(wit::allocate(&nothing(), request)?)
+}
+
+/// Makes the instance with some of the provider's settings replaced: an object whose keys the operator named under `sets` (`denied`
+/// for any other), null for a setting's default. `invalid` where they do not suit the provider. Only this call of it sees them: one
+/// that is used or destroyed is that with the source's own.
+///
+/// ```no_run
+/// # fn cheap(request: &runner_sdk::Request) -> runner_sdk::Result<runner_sdk::Allocated> {
+/// runner_sdk::inner::allocate_with(request, &serde_json::json!({ "spot": true }))
+/// # }
+/// ```
+pub fn allocate_with(request: &Request, settings: &impl Serialize) -> Result<Allocated> {
+    let context = types::Context {
+        config: serde_json::to_string(settings)?,
+        ..nothing()
+    };
+    Ok(wit::allocate(&context, request)?)
 }
 
 /// Runs a command, connected to the caller's streams.

@@ -30,7 +30,7 @@ impl Allocated {
         self
     }
 
-    /// Adds a line to `runner status -v`: at most 32 of them, and what is longer than 256 bytes is cut.
+    /// Adds an attribute, as `runner status -v --json` shows it: at most 32 of them, and what is longer than 256 bytes is cut.
     #[must_use]
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let cut = |mut text: String| {

@@ -91,6 +91,21 @@ impl Fake {
             .collect()
     }
 
+    /// The settings with which calls were made, in order: `allocate-spot`.
+    pub fn flavours(&self) -> Vec<String> {
+        let mut entries = self.names("flavours");
+        entries.sort();
+        entries
+            .into_iter()
+            .filter_map(|entry| entry.split_once('-').map(|(_, what)| what.to_owned()))
+            .collect()
+    }
+
+    /// What the backend was told that an instance is called.
+    pub fn name_of(&self, token: &str) -> String {
+        std::fs::read_to_string(self.directory.join("live").join(token)).expect("an instance")
+    }
+
     /// Rules that the backend saw broken: more instances than its capacity, a token used twice.
     pub fn violations(&self) -> String {
         self.names("violations").join(", ")

@@ -301,10 +301,13 @@ fn what_is_shown_about_sources_and_plugins() {
         names,
         [
             "adhoc",
+            "budget",
+            "chaos",
             "chroot",
             "command",
             "container",
             "ec2",
+            "fallback",
             "gce",
             "incus",
             "kubernetes",
@@ -312,6 +315,7 @@ fn what_is_shown_about_sources_and_plugins() {
             "local",
             "openstack",
             "qemu",
+            "rename",
             "retry",
             "ssh"
         ]

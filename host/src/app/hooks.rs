@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::App;
 use super::consent::{Consent, Refuse};
 use super::resolve::{Bound, invalid, json, locator};
-use crate::config::{ConfigError, HookConfig, SourceConfig, SourceKind};
+use crate::config::{ConfigError, HookConfig, Problem, SourceConfig, SourceKind};
 use crate::engine::{EngineError, FailureKind, Result, chain};
 use crate::plugin::{Capabilities, Component, Config, Limits};
 use crate::provider::{
@@ -57,7 +57,11 @@ impl Named<'_> {
 
     /// Why it cannot be used, with its place in the settings.
     pub(super) fn unusable(&self, message: &str, hint: Option<&str>) -> EngineError {
-        let problem = self.source.problem(&self.key(), message, hint);
+        self.refused(self.source.problem(&self.key(), message, hint))
+    }
+
+    /// The same for a problem that knows its place.
+    pub(super) fn refused(&self, problem: Problem) -> EngineError {
         let (what, source) = (self.what, &self.source.name);
         invalid(format!("a {what} of `{source}` cannot be used")).because(ConfigError {
             problems: vec![problem],
@@ -173,6 +177,7 @@ impl App {
             limits: limits.clone(),
             points,
             wrap: Vec::new(),
+            sets: BTreeSet::new(),
             secrets: BTreeMap::new(),
         })
     }

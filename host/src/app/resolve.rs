@@ -35,6 +35,9 @@ pub(super) struct Bound {
     /// Of a provider: what stands in front of it, the outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) wrap: Vec<Self>,
+    /// Of a wrapper: the provider's keys that it may change.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) sets: BTreeSet<String>,
     /// Values that whoever described the source gave for secrets of its own, before the user's: kept in the books for as long
     /// as there are instances, since nobody else could destroy them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -363,12 +366,7 @@ impl App {
             consent,
         )?;
         self.keep(&resolved.component)?;
-        let wrap = self.define_wrappers(
-            &resolved.source,
-            &resolved.limits,
-            &resolved.argument,
-            consent,
-        )?;
+        let wrap = self.define_wrappers(&resolved, consent)?;
         let shape = self.shape(&resolved)?;
         let bound = Bound {
             component: resolved.component.reference.clone(),
@@ -377,6 +375,7 @@ impl App {
             limits: resolved.limits,
             points: BTreeSet::new(),
             wrap,
+            sets: BTreeSet::new(),
             secrets: BTreeMap::new(),
         };
         Ok(Definition {

@@ -10,9 +10,9 @@ use runner_core::policy::Limit;
 
 use super::document::{Document, Entry, Node, Spot, Value};
 use super::error::{ConfigError, Position, Problem};
-use super::keys::{self, FLEET_KEYS, HOOK_KEYS, Key, PLUGIN_KEYS, POOL_KEYS, SOURCE_KEYS};
+use super::keys::{self, FLEET_KEYS, Key, PLUGIN_KEYS, POOL_KEYS, SOURCE_KEYS};
 use super::roots::Origin;
-use super::source::{HookConfig, PluginPath, SourceConfig, SourceKind};
+use super::source::{PluginPath, SourceConfig, SourceKind};
 use super::values::{self, Wrong};
 
 /// What is known besides the file.
@@ -138,7 +138,7 @@ impl Converter<'_> {
     }
 
     /// The name or path of a plugin.
-    fn plugin(&mut self, text: &str, at: Spot, key: &str) -> Option<PluginPath> {
+    pub(super) fn plugin(&mut self, text: &str, at: Spot, key: &str) -> Option<PluginPath> {
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let problem = if text.starts_with("~/") {
             self.at(at, format!("`{text}`: `~` is not replaced here"))
@@ -216,90 +216,6 @@ impl Converter<'_> {
         });
     }
 
-    /// Hooks, or wrappers.
-    fn plugins(&mut self, source: &mut SourceConfig, entry: &Entry) -> Vec<HookConfig> {
-        let list = entry.key.as_str();
-        let mut plugins = Vec::new();
-        let nodes = match &entry.node.value {
-            Value::List(nodes) => nodes.clone(),
-            Value::Text(_) if self.document.untyped => self.word_nodes(&entry.node),
-            other => {
-                let problem = self.wrong(entry.node.at, list, "a list", other);
-                let hint = "write names or paths in brackets: `[\"./it.wasm\"]`";
-                self.problem(problem.hint(hint));
-                return plugins;
-            }
-        };
-        for (index, node) in nodes.iter().enumerate() {
-            let key = format!("{list}.{index}");
-            self.mark(source, &key, node.at);
-            let hook = match &node.value {
-                Value::Text(text) => self.plugin(text, node.at, list).map(|plugin| HookConfig {
-                    plugin,
-                    options: serde_json::Map::new(),
-                }),
-                Value::Table(entries) => self.hook_table(source, &key, entries, node.at),
-                other => {
-                    self.problem(self.wrong(node.at, &key, "a text or a table", other));
-                    None
-                }
-            };
-            plugins.extend(hook);
-        }
-        plugins
-    }
-
-    fn hook_table(
-        &mut self,
-        source: &mut SourceConfig,
-        key: &str,
-        entries: &[Entry],
-        at: Spot,
-    ) -> Option<HookConfig> {
-        let mut plugin = None;
-        let mut named = false;
-        let mut options = serde_json::Map::new();
-        for entry in entries {
-            let key = format!("{key}.{}", entry.key);
-            self.mark(source, &key, entry.at);
-            match (entry.key.as_str(), &entry.node.value) {
-                ("plugin", Value::Text(text)) => {
-                    named = true;
-                    plugin = self.plugin(text, entry.node.at, "plugin");
-                }
-                ("plugin", other) => {
-                    named = true;
-                    self.problem(self.wrong(entry.node.at, "plugin", "a text", other));
-                }
-                ("options", Value::Table(entries)) => {
-                    for entry in entries {
-                        self.mark_all(
-                            source,
-                            &format!("{key}.{}", entry.key),
-                            entry.at,
-                            &entry.node,
-                        );
-                        options.insert(entry.key.clone(), entry.node.value.to_json());
-                    }
-                }
-                ("options", other) => {
-                    self.problem(self.wrong(entry.node.at, "options", "a table", other));
-                }
-                (unknown, _) => {
-                    let problem = self.at(
-                        entry.at,
-                        format!("unknown key `{unknown}` of a hook or wrapper"),
-                    );
-                    self.problem(problem.suggest(unknown, keys::names(&[HOOK_KEYS])));
-                }
-            }
-        }
-        if !named {
-            self.problem(self.at(at, "a hook or wrapper needs `plugin`".into()));
-        }
-        plugin.map(|plugin| HookConfig { plugin, options })
-    }
-
     fn limits(&mut self, source: &mut SourceConfig, entry: &Entry) {
         let Value::Table(entries) = &entry.node.value else {
             return self.problem(self.wrong(entry.node.at, "limits", "a table", &entry.node.value));
@@ -361,7 +277,7 @@ impl Converter<'_> {
     }
 
     /// A list of texts; where the format has no lists, a text with commas.
-    fn words(&mut self, entry: &Entry) -> Vec<(String, Spot)> {
+    pub(super) fn words(&mut self, entry: &Entry) -> Vec<(String, Spot)> {
         let nodes = match &entry.node.value {
             Value::List(nodes) => nodes.clone(),
             Value::Text(_) if self.document.untyped => self.word_nodes(&entry.node),

@@ -225,8 +225,11 @@ pub fn explain_source(source: &SourceConfig) -> Vec<ExplainedValue> {
     for (key, plugins) in [("wrap", &source.wrap), ("hooks", &source.hooks)] {
         for (number, hook) in plugins.iter().enumerate() {
             let options = Value::Object(hook.options.clone());
-            let value =
+            let mut value =
                 serde_json::json!({ "plugin": plugin_text(&hook.plugin), "options": options });
+            if !hook.sets.is_empty() {
+                value["sets"] = hook.sets.iter().map(String::as_str).collect();
+            }
             add(&format!("{key}.{number}"), value);
         }
     }

@@ -218,7 +218,7 @@ pub const PLUGIN_KEYS: &[Key] = &[
         name: "wrap",
         kind: "list of texts or tables",
         default: "none",
-        meaning: "wrappers in front of the provider, the outermost first: names, paths as in `type`, or `{ plugin = \"…\", options = { … } }`; in INI a comma list",
+        meaning: "wrappers in front of the provider, the outermost first: names, paths as in `type`, or `{ plugin = \"…\", options = { … }, sets = [\"KEY\"] }`, where `sets` are the source's own plugin keys that it may change for each instance; in INI a comma list",
     },
     Key {
         name: "limits",
@@ -257,6 +257,14 @@ pub const HOOK_KEYS: &[Key] = &[
         meaning: "the hook's own keys",
     },
 ];
+
+/// The keys that only a wrapper takes that is written as a table, besides.
+pub const WRAP_KEYS: &[Key] = &[Key {
+    name: "sets",
+    kind: "list of texts",
+    default: "none",
+    meaning: "keys of the source's own plugin that the wrapper may change for each instance that it asks for",
+}];
 
 /// The keys of `config.toml`.
 pub const SETTINGS_KEYS: &[Key] = &[

@@ -13,6 +13,7 @@ mod fleet;
 mod found;
 mod keys;
 mod limits;
+mod plugin_lists;
 mod pools;
 mod read_ini;
 mod read_toml;
@@ -37,7 +38,7 @@ pub use error::{ConfigError, Position, Problem, closest};
 pub use explain::{ExplainedValue, Explanation, explain_source};
 pub use keys::{
     FLEET_KEYS, HOOK_KEYS, Key, PLUGIN_KEYS, POOL_KEYS, SCHEDULE_KEYS, SETTINGS_KEYS, SOURCE_KEYS,
-    TAG_KEYS, TRUST_KEYS,
+    TAG_KEYS, TRUST_KEYS, WRAP_KEYS,
 };
 pub use limits::{SourceLimits, limit_names};
 pub use registries::{TrustRule, TrustedSigner};

@@ -2,7 +2,7 @@
 //!
 //! Only types and what follows from them. Reading and checking is `convert.rs`, finding is `discover.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use runner_core::id::SourceName;
@@ -93,6 +93,9 @@ pub struct HookConfig {
     pub plugin: PluginPath,
     /// Its own keys, not yet checked against its schema.
     pub options: serde_json::Map<String, serde_json::Value>,
+    /// Of a wrapper: the keys of the provider behind it that it may change for an instance that it asks for.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub sets: BTreeSet<String>,
 }
 
 impl SourceConfig {

@@ -260,7 +260,7 @@ mod tests {
             (
                 "zzz",
                 "there is no such plugin",
-                "there are adhoc, chroot, command",
+                "there are adhoc, budget, chaos",
             ),
             ("../x", "this is not a plugin name", "give a file as"),
             ("a/b", "this is not a plugin name", "give a file as"),

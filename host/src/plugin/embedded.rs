@@ -35,10 +35,13 @@ mod tests {
             names,
             [
                 "adhoc",
+                "budget",
+                "chaos",
                 "chroot",
                 "command",
                 "container",
                 "ec2",
+                "fallback",
                 "gce",
                 "incus",
                 "kubernetes",
@@ -46,6 +49,7 @@ mod tests {
                 "local",
                 "openstack",
                 "qemu",
+                "rename",
                 "retry",
                 "ssh"
             ]

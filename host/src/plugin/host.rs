@@ -1,5 +1,6 @@
 //! The door to this room: finds components, and binds them to sources.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -10,11 +11,15 @@ use super::hook::PluginHook;
 use super::imports::http::Clients;
 use super::load::{Role, load};
 use super::provider::PluginProvider;
+use super::settings::Changes;
 use super::state::Bound;
-use super::wrap::{Inner, Wrapped};
+use super::wrap::{InFront, Inner, Wrapped};
 use super::{Component, ComponentRef, LoadError, LoadErrorKind, Locator, PluginDirs, component};
 use crate::provider::{Hook, Provider};
 use crate::transport::SshSessions;
+
+/// The provider behind a wrapper, and its keys that the wrapper may change.
+type Behind = (Arc<dyn Inner>, BTreeSet<String>);
 
 /// Plugins of this machine. Making one costs nothing: the engine is built when the first plugin is bound.
 pub struct PluginHost {
@@ -68,17 +73,18 @@ impl PluginHost {
         &self,
         reference: &ComponentRef,
         binding: Binding,
-        wrappers: Vec<(ComponentRef, Binding)>,
+        wrappers: Vec<InFront>,
     ) -> Result<Arc<dyn Provider>, LoadError> {
         let mut chain: Arc<dyn Inner> = Arc::new(self.single(reference, binding, None)?);
-        for (reference, mut binding) in wrappers.into_iter().rev() {
+        for mut wrapper in wrappers.into_iter().rev() {
             // What is looked at, recorded and spoiled is what reaches outside: the provider behind.
-            binding.services.tap = None;
-            let behind = Some(Arc::clone(&chain));
+            wrapper.binding.services.tap = None;
+            let behind = Some((Arc::clone(&chain), wrapper.sets));
             chain = Arc::new(Wrapped {
-                outer: self.single(&reference, binding, behind)?,
+                outer: self.single(&wrapper.component, wrapper.binding, behind)?,
                 inner: chain,
                 purpose: None,
+                changes: Changes::default(),
             });
         }
         Ok(chain)
@@ -88,13 +94,14 @@ impl PluginHost {
         &self,
         reference: &ComponentRef,
         binding: Binding,
-        behind: Option<Arc<dyn Inner>>,
+        behind: Option<Behind>,
     ) -> Result<PluginProvider, LoadError> {
         Ok(PluginProvider {
             bound: self.bind_before(reference, binding, Role::Provider, behind)?,
             optional: reference.optional,
             purpose: None,
             subject: None,
+            changes: Changes::default(),
         })
     }
 
@@ -141,7 +148,7 @@ impl PluginHost {
         reference: &ComponentRef,
         binding: Binding,
         role: Role,
-        inner: Option<Arc<dyn Inner>>,
+        behind: Option<Behind>,
     ) -> Result<Arc<Bound>, LoadError> {
         let engine = self.engine(binding.limits.stack)?;
         let component = load(&engine, &self.dirs, reference, role)?;
@@ -159,6 +166,8 @@ impl PluginHost {
         })?;
         let config = serde_json::Value::Object(binding.config).to_string();
         let source = binding.source.as_str().to_owned();
+        let (inner, sets) =
+            behind.map_or_else(Default::default, |(inner, sets)| (Some(inner), sets));
         Ok(Arc::new(Bound {
             engine,
             component,
@@ -179,6 +188,9 @@ impl PluginHost {
             limits: binding.limits,
             services: binding.services,
             inner,
+            sets,
+            dirs: self.dirs.clone(),
+            manifest: OnceLock::new(),
             ssh,
             http_clients: self.http.clone(),
             http: OnceLock::new(),

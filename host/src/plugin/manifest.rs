@@ -46,6 +46,10 @@ pub struct Manifest {
     /// destroyed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub owns_listing: bool,
+    /// Configuration keys that no call but `allocate` looks at, so that they may differ from instance to instance; none: it does not
+    /// say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocate_only: Option<BTreeSet<String>>,
     /// Of a hook: what it is told; none: everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points: Option<BTreeSet<HookPoint>>,
@@ -144,7 +148,9 @@ impl Manifest {
             Some(Maximum::Default(_)) | None => None,
         };
         let used = used.iter().map(|key| (key.as_str(), "requests"));
-        for (key, place) in used.chain(counted) {
+        let alone = self.allocate_only.iter().flatten();
+        let alone = alone.map(|key| (key.as_str(), "allocate-only"));
+        for (key, place) in used.chain(counted).chain(alone) {
             if !has(key) {
                 return Err(format!(
                     "`{place}` refers to the configuration key `{}`, which the schema in `config` does not have",
@@ -153,6 +159,16 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+
+    /// The names of its configuration keys.
+    pub fn keys(&self) -> Vec<&str> {
+        let properties = self.config.get("properties").and_then(Value::as_object);
+        properties
+            .into_iter()
+            .flat_map(Map::keys)
+            .map(String::as_str)
+            .collect()
     }
 
     /// What a hook that exports `hook` is told.

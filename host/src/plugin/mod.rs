@@ -47,6 +47,7 @@ mod schema;
 mod schema_bounds;
 mod secret_use;
 mod sections;
+mod settings;
 mod shapes;
 mod ssh_access;
 mod state;
@@ -81,6 +82,7 @@ pub(crate) use ssh_access::target as check_ssh_target;
 pub use tap::{Ask, Tap, Verdict};
 pub use text::{printable, printable_cut};
 pub use uses::{Right, Use, Uses};
+pub use wrap::InFront;
 
 /// A provider that does nothing, for tests of what reads components.
 #[cfg(test)]

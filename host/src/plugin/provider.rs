@@ -13,6 +13,7 @@ use super::call::{Call, call};
 use super::convert;
 use super::entries::ProviderEntries;
 use super::purpose::{Deed, Purpose};
+use super::settings::Changes;
 use super::state::{Bound, CallerStdio, State};
 use super::tap::Tapped;
 use super::wrap::{Inner, Subject};
@@ -31,12 +32,15 @@ pub(crate) struct PluginProvider {
     pub(crate) purpose: Option<Purpose>,
     /// Of a wrapper: what its call is about.
     pub(crate) subject: Option<Arc<Subject>>,
+    /// Behind wrappers: the settings that these replace where an instance is made.
+    pub(crate) changes: Changes,
 }
 
 impl Inner for PluginProvider {
-    fn under(&self, purpose: &Purpose) -> Arc<dyn Provider> {
+    fn under(&self, purpose: &Purpose, changes: Changes) -> Arc<dyn Provider> {
         Arc::new(Self {
             purpose: Some(purpose.clone()),
+            changes,
             ..self.clone()
         })
     }
@@ -146,6 +150,7 @@ impl Provider for PluginProvider {
     }
 
     async fn allocate(&self, request: &Request) -> Result<Allocated> {
+        let changed = self.changes.applied(&self.bound, request.name.as_str())?;
         let of = self.call(
             "allocate",
             Purpose::about(Deed::Make, &request.token),
@@ -154,9 +159,13 @@ impl Provider for PluginProvider {
             || request.to_json(),
         );
         let request = convert::request(request);
-        required!(self, of, |store, guest, context| guest
-            .call_allocate(store, context, &request)
-            .await)
+        required!(self, of, |store, guest, context| {
+            let mut context = context.clone();
+            if let Some(config) = changed {
+                context.config = config;
+            }
+            guest.call_allocate(store, &context, &request).await
+        })
     }
 
     async fn run(

@@ -1,5 +1,6 @@
 //! What one call of one plugin has: a store's data. Made fresh for each call and thrown away with it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
@@ -18,7 +19,7 @@ use super::purpose::Purpose;
 use super::rights::Rights;
 use super::tap::{Given, Tapped, tap_wasi};
 use super::wrap::{Inner, Subject};
-use super::{Capabilities, Contract, DirectoryAccess, Limits};
+use super::{Capabilities, Contract, DirectoryAccess, Limits, Manifest, PluginDirs};
 use crate::provider::{CallContext, Stdio, Target};
 use crate::transport::SshSessions;
 
@@ -43,6 +44,12 @@ pub(crate) struct Bound {
     pub(crate) services: Services,
     /// Of a wrapper: the provider behind it.
     pub(crate) inner: Option<Arc<dyn Inner>>,
+    /// Of a wrapper: the keys of that provider which it may change.
+    pub(crate) sets: BTreeSet<String>,
+    /// Where its component is kept.
+    pub(crate) dirs: PluginDirs,
+    /// Read when a wrapper in front changes a setting.
+    pub(crate) manifest: OnceLock<Manifest>,
     pub(crate) ssh: Arc<SshSessions>,
     /// Of this process, for all that are bound.
     pub(crate) http_clients: Arc<Clients>,

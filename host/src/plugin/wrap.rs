@@ -4,6 +4,7 @@
 //! call: it ends with it, and the guard sees the same deed about the same instance. The provider behind would do to any instance what
 //! it is told; therefore a wrapper can only name the one that its own call is about.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -12,21 +13,34 @@ use runner_core::id::Token;
 
 use super::provider::PluginProvider;
 use super::purpose::Purpose;
+use super::settings::Changes;
+use super::{Binding, ComponentRef};
 use crate::provider::{
     Allocated, Command, Direction, Doomed, ErrorKind, ExitStatus, Facts, Instance, Listed,
     Optional, Provider, ProviderError, Request, Result, Stdio,
 };
 
+/// A wrapper to put in front of a provider.
+#[derive(Clone, Debug)]
+pub struct InFront {
+    pub component: ComponentRef,
+    pub binding: Binding,
+    /// The provider's keys that it may change.
+    pub sets: BTreeSet<String>,
+}
+
 /// A provider that can stand behind a wrapper.
 pub(crate) trait Inner: Provider {
-    /// The same, for what is done as a part of a call with this purpose.
-    fn under(&self, purpose: &Purpose) -> Arc<dyn Provider>;
+    /// The same, for what is done as a part of a call with this purpose, with these settings where an instance is made.
+    fn under(&self, purpose: &Purpose, changes: Changes) -> Arc<dyn Provider>;
 }
 
 /// The instance that a wrapper's call is about.
 pub(crate) struct Subject {
     pub(crate) token: Token,
     pub(crate) workdir: Option<PathBuf>,
+    /// What wrappers in front of this one changed in the settings.
+    pub(crate) changes: Changes,
     /// As the wrapper was told; none while it is made.
     handle: Option<String>,
     /// What the provider behind made in this call.
@@ -34,18 +48,23 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    pub(crate) fn new(token: &Token, workdir: Option<&PathBuf>, handle: Option<&str>) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(token: &Token, workdir: Option<&PathBuf>, handle: Option<&str>) -> Self {
+        Self {
             token: token.clone(),
             workdir: workdir.cloned(),
+            changes: Changes::default(),
             handle: handle.map(str::to_owned),
             made: Mutex::default(),
-        })
+        }
     }
 
     fn of(instance: &Instance) -> Arc<Self> {
         let handle = Some(instance.handle.as_str());
-        Self::new(&instance.token, instance.workdir.as_ref(), handle)
+        Arc::new(Self::new(
+            &instance.token,
+            instance.workdir.as_ref(),
+            handle,
+        ))
     }
 
     /// It may be named by this handle.
@@ -69,6 +88,8 @@ pub(crate) struct Wrapped {
     pub(crate) inner: Arc<dyn Inner>,
     /// Of a call of a wrapper in front of this one.
     pub(crate) purpose: Option<Purpose>,
+    /// What wrappers in front of this one changed in the provider's settings.
+    pub(crate) changes: Changes,
 }
 
 impl Wrapped {
@@ -83,14 +104,14 @@ impl Wrapped {
     /// The provider behind, where the wrapper has no say.
     fn behind(&self) -> Arc<dyn Provider> {
         match &self.purpose {
-            Some(purpose) => self.inner.under(purpose),
+            Some(purpose) => self.inner.under(purpose, self.changes.clone()),
             None => Arc::clone(&self.inner) as _,
         }
     }
 }
 
 impl Inner for Wrapped {
-    fn under(&self, purpose: &Purpose) -> Arc<dyn Provider> {
+    fn under(&self, purpose: &Purpose, changes: Changes) -> Arc<dyn Provider> {
         Arc::new(Self {
             outer: PluginProvider {
                 purpose: Some(purpose.clone()),
@@ -98,6 +119,7 @@ impl Inner for Wrapped {
             },
             inner: Arc::clone(&self.inner),
             purpose: Some(purpose.clone()),
+            changes,
         })
     }
 }
@@ -120,7 +142,10 @@ impl Provider for Wrapped {
     }
 
     async fn allocate(&self, request: &Request) -> Result<Allocated> {
-        let subject = Subject::new(&request.token, request.workdir.as_ref(), None);
+        let subject = Arc::new(Subject {
+            changes: self.changes.clone(),
+            ..Subject::new(&request.token, request.workdir.as_ref(), None)
+        });
         let answered = self.about(Arc::clone(&subject)).allocate(request).await?;
         let made = subject.made();
         let Some(made) = made.iter().rfind(|one| one.handle == answered.handle) else {
@@ -163,7 +188,7 @@ impl Provider for Wrapped {
     async fn discard(&self, doomed: &Doomed) -> Result<()> {
         let handle = doomed.handle.as_deref();
         let subject = Subject::new(&doomed.token, doomed.workdir.as_ref(), handle);
-        self.about(subject).discard(doomed).await
+        self.about(Arc::new(subject)).discard(doomed).await
     }
 
     async fn check(&self, instance: &Instance) -> Result<()> {

@@ -7,7 +7,7 @@ use super::*;
 
 const MANUAL: &str = include_str!("../../../CONFIGURATION.md");
 
-const ALL: [&[Key]; 9] = [
+const ALL: [&[Key]; 10] = [
     SOURCE_KEYS,
     FLEET_KEYS,
     TAG_KEYS,
@@ -15,6 +15,7 @@ const ALL: [&[Key]; 9] = [
     PLUGIN_KEYS,
     POOL_KEYS,
     HOOK_KEYS,
+    WRAP_KEYS,
     SETTINGS_KEYS,
     TRUST_KEYS,
 ];
@@ -134,6 +135,7 @@ fn sample(key: &str) -> &'static str {
         "plugins.registries" => "[\"registry.example.com/x\"]",
         "plugins.trust" => "[{ registry = \"registry.example.com\", key = \"k.pub\" }]",
         "options" => "{}",
+        "sets" => "[\"spot\"]",
         other => panic!("a sample for the new key `{other}`"),
     }
 }
@@ -196,6 +198,16 @@ fn every_key_of_the_tables_is_taken_as_ours() {
             "type = \"x\"\nhooks = [{{ plugin = \"h\", {} = {} }}]\n",
             key.name,
             sample(key.name)
+        ))
+        .source("web");
+    }
+    for key in HOOK_KEYS.iter().chain(WRAP_KEYS) {
+        let (name, sample) = match key.name {
+            "plugin" => continue,
+            name => (name, sample(name)),
+        };
+        toml(&format!(
+            "type = \"x\"\nwrap = [{{ plugin = \"w\", {name} = {sample} }}]\n"
         ))
         .source("web");
     }

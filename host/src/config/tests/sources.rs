@@ -135,6 +135,22 @@ fn mistakes_of_one_line() {
             ":2:26: unknown key `option` of a hook or wrapper\n  hint: did you mean `options`?",
         ),
         (
+            "hooks = [{ plugin = \"a\", sets = [\"b\"] }]",
+            ":2:26: a hook has no `sets`",
+        ),
+        (
+            "wrap = [{ plugin = \"a\", set = [\"b\"] }]",
+            ":2:25: unknown key `set` of a hook or wrapper\n  hint: did you mean `sets`?",
+        ),
+        (
+            "wrap = [{ plugin = \"a\", sets = \"b\" }]",
+            ":2:32: `sets` must be a list, not the text `b`",
+        ),
+        (
+            "wrap = [{ plugin = \"a\", sets = [\"b\", \"b\"] }]",
+            ":2:38: `b` is named twice",
+        ),
+        (
             "hooks = [{ plugin = \"a\", options = 1 }]",
             ":2:36: `options` must be a table",
         ),

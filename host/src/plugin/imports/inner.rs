@@ -1,5 +1,6 @@
 //! `provider`, imported: what a wrapper asks of the provider behind it. See `wrap.rs` for what it may name.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,24 +12,36 @@ use crate::plugin::bindings::inner::runner::plugin::provider::{Direction, Host};
 use crate::plugin::bindings::types::{
     self, Allocated, Command, Context, Error, ExitStatus, Failure, Request,
 };
-use crate::plugin::convert;
 use crate::plugin::purpose::Deed;
+use crate::plugin::settings::Changes;
 use crate::plugin::state::{CallerStdio, State};
 use crate::plugin::wrap::Subject;
+use crate::plugin::{convert, text};
 use crate::provider::{self, Provider};
 
+/// Bytes of a name; the host's own are shorter.
+const LONGEST_NAME: usize = 128;
+
 impl Host for State {
-    async fn allocate(&mut self, _ctx: Context, req: Request) -> Answer<Allocated> {
-        let (inner, subject) = match self.behind("allocate", &[Deed::Make]) {
+    async fn allocate(&mut self, ctx: Context, req: Request) -> Answer<Allocated> {
+        let changes = match Changes::read(&ctx.config, &self.bound.sets) {
+            Ok(changes) => changes,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let (inner, subject) = match self.behind("allocate", &[Deed::Make], changes) {
             Ok(behind) => behind,
             Err(refused) => return Ok(Err(refused)),
         };
         if let Err(refused) = about(&subject, &req.token, None, req.workdir.as_deref()) {
             return Ok(Err(refused));
         }
+        let name = match name(req.name) {
+            Ok(name) => name,
+            Err(refused) => return Ok(Err(refused)),
+        };
         let request = provider::Request {
             token: subject.token.clone(),
-            name: InstanceName::typed(req.name),
+            name,
             slot: req.slot,
             workdir: subject.workdir.clone(),
         };
@@ -49,13 +62,13 @@ impl Host for State {
 
     async fn run(
         &mut self,
-        _ctx: Context,
+        ctx: Context,
         inst: types::Instance,
         cmd: Command,
         io: Resource<CallerStdio>,
     ) -> Answer<ExitStatus> {
         let stdio = self.table.delete(io)?.0;
-        let (inner, instance) = match self.named("run", inst) {
+        let (inner, instance) = match self.named("run", &ctx, inst) {
             Ok(named) => named,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -74,13 +87,13 @@ impl Host for State {
 
     async fn copy(
         &mut self,
-        _ctx: Context,
+        ctx: Context,
         inst: types::Instance,
         dir: Direction,
         io: Resource<CallerStdio>,
     ) -> Answer<()> {
         let stdio = self.table.delete(io)?.0;
-        let (inner, instance) = match self.named("copy", inst) {
+        let (inner, instance) = match self.named("copy", &ctx, inst) {
             Ok(named) => named,
             Err(refused) => return Ok(Err(refused)),
         };
@@ -93,20 +106,28 @@ impl Host for State {
         Ok(copied.map_err(convert::guest_error))
     }
 
-    async fn discard(&mut self, _ctx: Context, what: types::Doomed) -> Answer<()> {
+    async fn discard(&mut self, ctx: Context, what: types::Doomed) -> Answer<()> {
+        if let Err(refused) = as_it_is(&ctx) {
+            return Ok(Err(refused));
+        }
         // While an instance is made, to take back what a failed try left.
-        let (inner, subject) = match self.behind("discard", &[Deed::Make, Deed::Destroy]) {
-            Ok(behind) => behind,
-            Err(refused) => return Ok(Err(refused)),
-        };
+        let (inner, subject) =
+            match self.behind("discard", &[Deed::Make, Deed::Destroy], Changes::default()) {
+                Ok(behind) => behind,
+                Err(refused) => return Ok(Err(refused)),
+            };
         let handle = what.handle.as_deref();
         if let Err(refused) = about(&subject, &what.token, handle, what.workdir.as_deref()) {
             return Ok(Err(refused));
         }
+        let name = match name(what.name) {
+            Ok(name) => name,
+            Err(refused) => return Ok(Err(refused)),
+        };
         let doomed = provider::Doomed {
             token: subject.token.clone(),
             handle: what.handle,
-            name: InstanceName::typed(what.name),
+            name,
             workdir: subject.workdir.clone(),
         };
         let _quiet = self.running.pause();
@@ -120,6 +141,7 @@ impl State {
         &self,
         asked: &str,
         deeds: &[Deed],
+        changes: Changes,
     ) -> Result<(Arc<dyn Provider>, Arc<Subject>), Error> {
         let Some(inner) = &self.bound.inner else {
             return Err(Error::Invalid(Failure {
@@ -137,7 +159,10 @@ impl State {
             }));
         }
         match &self.subject {
-            Some(subject) => Ok((inner.under(&self.purpose), Arc::clone(subject))),
+            Some(subject) => {
+                let all = subject.changes.then(changes);
+                Ok((inner.under(&self.purpose, all), Arc::clone(subject)))
+            }
             None => Err(failed("this call is about no instance")),
         }
     }
@@ -146,9 +171,12 @@ impl State {
     fn named(
         &self,
         asked: &str,
+        ctx: &Context,
         inst: types::Instance,
     ) -> Result<(Arc<dyn Provider>, provider::Instance), Error> {
-        let (inner, subject) = self.behind(asked, &[Deed::Make, Deed::Use, Deed::Change])?;
+        as_it_is(ctx)?;
+        let deeds = [Deed::Make, Deed::Use, Deed::Change];
+        let (inner, subject) = self.behind(asked, &deeds, Changes::default())?;
         about(
             &subject,
             &inst.token,
@@ -158,11 +186,29 @@ impl State {
         let instance = provider::Instance {
             handle: inst.handle,
             token: subject.token.clone(),
-            name: InstanceName::typed(inst.name),
+            name: name(inst.name)?,
             workdir: subject.workdir.clone(),
         };
         Ok((inner, instance))
     }
+}
+
+/// Settings are changed where an instance is made, and nowhere else.
+fn as_it_is(ctx: &Context) -> Result<(), Error> {
+    Changes::read(&ctx.config, &BTreeSet::new()).map(drop)
+}
+
+/// The name that a wrapper gives: providers trust that one is what the host's own are, and hand it to programs.
+fn name(given: String) -> Result<InstanceName, Error> {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let starts = given.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !starts || given.len() > LONGEST_NAME || !given.bytes().all(legal) {
+        return Err(invalid(format!(
+            "`{}` is no name for an instance: 1 to {LONGEST_NAME} letters, digits, `.`, `_` and `-`, a letter or digit first",
+            text::printable_cut(&given, 80)
+        )));
+    }
+    Ok(InstanceName::typed(given))
 }
 
 /// Refuses another instance than the one that the wrapper's call is about.
@@ -205,6 +251,19 @@ mod tests {
         assert!(!asked(&own, Some("box:2"), None));
         for path in ["/srv/other", "/srv/own/..", "/", ""] {
             assert!(!asked(&own, None, Some(path)), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_plain() {
+        for good in ["web-0", "a", "0.x_Y-", &"n".repeat(LONGEST_NAME)] {
+            assert!(name(good.to_owned()).is_ok(), "{good}");
+        }
+        let long = "n".repeat(LONGEST_NAME + 1);
+        for bad in [
+            "", "-x", ".x", "a b", "a/b", "$(x)", "a\n", "é", "a\u{1b}", &long,
+        ] {
+            assert!(name(bad.to_owned()).is_err(), "{bad}");
         }
     }
 

@@ -3,7 +3,8 @@
 //! `live/TOKEN` is an instance, `homes/TOKEN` is its disk, `journal` holds one file per call, `violations` what no
 //! correct host asks for. A file `control/CALL` holds an error kind: that call then fails with it; `control/CALL.wait`
 //! makes it wait until the file is gone. Both are how tests steer it while it runs. `control/VERSION.CALL` is for one version
-//! of it, and `served/VERSION-CALL-TOKEN` tells which version was called: tests make several of one component.
+//! of it, and `served/VERSION-CALL-TOKEN` tells which version was called: tests make several of one component. In the same way
+//! `control/allocate@FLAVOUR` is for one setting, and `flavours/NUMBER-CALL-FLAVOUR` tells with which one a call was made.
 
 use std::fs;
 use std::io::ErrorKind as Io;
@@ -34,6 +35,7 @@ fn version() -> &'static str {
 struct Config {
     backend: PathBuf,
     capacity: usize,
+    flavour: String,
     ssh_host: Option<String>,
     ssh_port: Option<u16>,
     ssh_user: Option<String>,
@@ -64,6 +66,15 @@ impl Config {
     /// Writes down who was asked.
     fn served(&self, call: &str, token: &str) -> Result<()> {
         self.note("served", &format!("{}-{call}-{token}", version()))
+    }
+
+    /// Writes down with which setting it was asked.
+    fn flavoured(&self, call: &str) -> Result<()> {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let name = format!("{:024}-{call}-{}", now.as_nanos(), self.flavour);
+        self.note("flavours", &name)
     }
 
     fn violation(&self, what: &str) -> Result<()> {
@@ -163,7 +174,9 @@ impl Provider for Fake {
         let (config, token) = (&ctx.config, request.token.as_str());
         config.journal("allocate", token)?;
         config.served("allocate", token)?;
+        config.flavoured("allocate")?;
         config.steer("allocate")?;
+        config.steer(&format!("allocate@{}", config.flavour))?;
         if config.live(token).exists() {
             config.violation(&format!("token-twice-{token}"))?;
         }
@@ -194,6 +207,7 @@ impl Provider for Fake {
         let config = &ctx.config;
         config.exists(&instance.token)?;
         config.served("run", &instance.token)?;
+        config.flavoured("run")?;
         config.steer("run")?;
         let home = config.home(&instance.token);
         let home = home.to_string_lossy();
@@ -217,6 +231,7 @@ impl Provider for Fake {
         let (config, token) = (&ctx.config, doomed.token.as_str());
         config.journal("discard", token)?;
         config.served("discard", token)?;
+        config.flavoured("discard")?;
         config.steer("discard")?;
         remove(&config.home(token), |path| fs::remove_dir_all(path))?;
         remove(&config.live(token), |path| fs::remove_file(path))

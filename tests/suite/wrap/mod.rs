@@ -1,5 +1,9 @@
 //! Wrappers in front of a provider: what passes through them, what they add, and what they may not do.
 
+mod accidents;
+mod budget;
+mod settings;
+
 use runner_tests::TestEnv;
 use runner_tests::fake::Fake;
 use runner_tests::guests;
@@ -101,4 +105,25 @@ fn only_wrappers_wrap_and_only_around_something() {
     );
     let keys = env.runner(["acquire", "-s", "keys"]).run().code(3);
     keys.says(&["attemps", "attempts"]);
+}
+
+#[test]
+fn the_provider_behind_is_told_another_name() {
+    let env = TestEnv::new();
+    let named = "wrap = [{ plugin = \"rename\", options = { pattern = \"ci-{name}-{short}\" } }]\n";
+    let fake = Fake::source(&env, "box", named);
+    let id = env.acquire("box");
+    let token = fake.live().into_iter().next().unwrap();
+    assert_eq!(fake.name_of(&token), format!("ci-{id}-{}", &token[..8]));
+    // For everybody else it is called as ever.
+    env.runner(["run", &id, "--", "true"]).run().ok();
+    env.runner(["release", &id]).run().ok();
+    assert!(fake.live().is_empty());
+    fake.configure(
+        &env,
+        "box",
+        "wrap = [{ plugin = \"rename\", options = { pattern = \"{nmae}\" } }]\n",
+    );
+    let wrong = env.runner(["acquire", "-s", "box"]).run().code(3);
+    wrong.says(&["source.toml", "pattern"]);
 }
