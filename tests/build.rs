@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Folders of `guests/`. Package `runner-guest-NAME`, constant `GUEST_NAME`.
-const GUESTS: [&str; 5] = ["fake", "hostile", "table", "warden", "web"];
+const GUESTS: [&str; 6] = ["fake", "hostile", "table", "usurper", "warden", "web"];
 /// Folders of `examples/` that the suites use as well: crates outside the workspace, built as their readers would.
 const EXAMPLES: [&str; 2] = ["audit-hook", "route-hook"];
 const TARGET: &str = "wasm32-wasip2";

@@ -17,6 +17,11 @@ pub fn table() -> &'static Path {
     Path::new(env!("GUEST_TABLE"))
 }
 
+/// A wrapper that misbehaves in the way its configuration asks for, see `guests/usurper`.
+pub fn usurper() -> &'static Path {
+    Path::new(env!("GUEST_USURPER"))
+}
+
 /// A hook that writes down what it is told, and fails and routes as its configuration asks for, see `guests/warden`.
 pub fn warden() -> &'static Path {
     Path::new(env!("GUEST_WARDEN"))

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::bindings::{facts, inventory, types};
 use super::rights::Rights;
+use super::secrecy::Secrecy;
 use super::{ssh_access, text};
 use crate::provider::wire::Wire as _;
 use crate::provider::{Access, Allocated, ErrorKind, ExitStatus, Facts, Listed};
@@ -46,6 +47,11 @@ pub(crate) trait Answer: Send + 'static {
 
     /// The answer, when it is one that the contract allows under this grant.
     fn check(self, rights: Rights<'_>) -> Result<Self::Checked, Bad>;
+
+    /// The same without the secrets in what is for people.
+    fn discreet(checked: Self::Checked, _secrecy: &Secrecy) -> Self::Checked {
+        checked
+    }
 
     /// What a tap is shown of it.
     fn shown(checked: &Self::Checked) -> Value;
@@ -91,6 +97,14 @@ impl Answer for types::ExitStatus {
 
 impl Answer for types::Allocated {
     type Checked = Allocated;
+
+    fn discreet(mut checked: Allocated, secrecy: &Secrecy) -> Allocated {
+        for (key, value) in &mut checked.attributes {
+            *key = secrecy.text(std::mem::take(key));
+            *value = secrecy.text(std::mem::take(value));
+        }
+        checked
+    }
 
     fn shown(checked: &Self::Checked) -> Value {
         checked.to_json()

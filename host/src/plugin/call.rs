@@ -27,6 +27,7 @@ use super::failure::{DeadlinePassed, Failures, seconds};
 use super::guest_log::GuestLog;
 use super::limiter::LimitHit;
 use super::purpose::Purpose;
+use super::secrecy::Secrecy;
 use super::state::{Bound, State};
 use super::tap::Tapped;
 use super::wrap::Subject;
@@ -83,9 +84,11 @@ async fn in_a_task<T: Answer>(
 ) -> Result<T::Checked, ProviderError> {
     let context = Arc::new(bound.call_context(call.name, call.instance.clone()));
     let log = GuestLog::new(usize::try_from(bound.limits.log).unwrap_or(usize::MAX));
+    let secrecy = Secrecy::new(bound);
     let task = tokio::spawn({
         let (bound, context, log) = (bound.clone(), context.clone(), log.clone());
-        async move { perform(&bound, call, &context, &log, body).await }
+        let secrecy = secrecy.clone();
+        async move { perform(&bound, call, &context, &log, secrecy, body).await }
     });
     let _abort = AbortOnDrop(task.abort_handle());
     match task.await {
@@ -94,6 +97,7 @@ async fn in_a_task<T: Answer>(
             let failures = Failures {
                 context: &context,
                 log: &log,
+                secrecy: &secrecy,
             };
             Err(match end.try_into_panic() {
                 Ok(panic) => failures.panicked(&*panic),
@@ -108,9 +112,14 @@ async fn perform<T: Answer>(
     call: Call,
     context: &Arc<CallContext>,
     log: &GuestLog,
+    secrecy: Arc<Secrecy>,
     body: impl for<'a> FnOnce(&'a mut Store<State>, &'a Instance, &'a Bound) -> Outcome<'a, T>,
 ) -> Result<T::Checked, ProviderError> {
-    let failures = Failures { context, log };
+    let failures = Failures {
+        context,
+        log,
+        secrecy: &secrecy,
+    };
     let allowed = call.deadline;
     let deadline = (!allowed.is_zero()).then(|| Instant::now() + allowed);
     let meter = Meter::default();
@@ -134,6 +143,7 @@ async fn perform<T: Answer>(
     .map_err(|e| failures.not_prepared(&e))?;
     state.target = call.target;
     state.subject = call.subject;
+    state.secrecy = secrecy.clone();
     let mut store = new_store(bound, state, bounds);
 
     let guest = meter.measure(async {
@@ -164,9 +174,10 @@ async fn perform<T: Answer>(
     match outcome {
         Err(error) => Err(failures.ended(&error)),
         Ok(Err(error)) => Err(failures.answered(error)),
-        Ok(Ok(answer)) => answer
-            .check(bound.rights())
-            .map_err(|bad| failures.bad_answer(bad)),
+        Ok(Ok(answer)) => match answer.check(bound.rights()) {
+            Ok(checked) => Ok(T::discreet(checked, &secrecy)),
+            Err(bad) => Err(failures.bad_answer(bad)),
+        },
     }
 }
 

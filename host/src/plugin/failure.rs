@@ -11,6 +11,7 @@ use super::answer::Bad;
 use super::bindings::types;
 use super::guest_log::GuestLog;
 use super::limiter::LimitHit;
+use super::secrecy::Secrecy;
 use super::{convert, text};
 use crate::provider::{CallContext, ErrorKind, ProviderError};
 
@@ -26,22 +27,26 @@ pub(crate) struct DeadlinePassed(pub(crate) Duration);
 pub(crate) struct Failures<'a> {
     pub(crate) context: &'a CallContext,
     pub(crate) log: &'a GuestLog,
+    pub(crate) secrecy: &'a Secrecy,
 }
 
 impl Failures<'_> {
     fn error(&self, kind: ErrorKind, message: String, remedy: Option<String>) -> ProviderError {
         ProviderError {
             kind,
-            message,
-            remedy,
+            message: self.secrecy.text(message),
+            remedy: remedy.map(|remedy| self.secrecy.text(remedy)),
             context: self.context.clone(),
-            guest_log: self.log.quote(),
+            guest_log: self.log.quote(|printed| self.secrecy.text(printed)),
         }
     }
 
     /// What the guest itself answered.
     pub(crate) fn answered(&self, error: types::Error) -> ProviderError {
         let (kind, message, remedy) = convert::error_parts(error);
+        // As it was written: what is escaped or cut is not found any more.
+        let message = self.secrecy.text(message);
+        let remedy = remedy.map(|remedy| self.secrecy.text(remedy));
         let message = match text::printable_cut(&message, LONGEST_MESSAGE) {
             empty if empty.trim().is_empty() => "the plugin gave no reason".to_owned(),
             message => message,

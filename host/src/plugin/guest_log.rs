@@ -58,14 +58,15 @@ impl GuestLog {
         }
     }
 
-    /// The last lines, escaped, and how much is missing before them.
-    pub(crate) fn quote(&self) -> Vec<String> {
+    /// The last lines of what `cleaned` makes of it all, escaped, and how much is missing before them.
+    pub(crate) fn quote(&self, cleaned: impl FnOnce(String) -> String) -> Vec<String> {
         let (printed, dropped) = {
             let mut ring = lock(&self.0);
             ring.cut();
             let printed = String::from_utf8_lossy(&ring.bytes).into_owned();
             (printed, ring.dropped)
         };
+        let printed = cleaned(printed);
         let lines: Vec<&str> = printed
             .lines()
             .filter(|line| !line.trim().is_empty() && !line.starts_with(ADVICE))
@@ -156,14 +157,18 @@ impl AsyncWrite for GuestLog {
 mod tests {
     use super::*;
 
+    fn whole(printed: String) -> String {
+        printed
+    }
+
     #[test]
     fn keeps_the_newest_and_counts_the_rest() {
         let log = GuestLog::new(10);
         log.push(b"one\ntwo\n");
-        assert_eq!(log.quote(), ["one", "two"]);
+        assert_eq!(log.quote(whole), ["one", "two"]);
         log.push(b"th\x1bree\n");
         assert_eq!(
-            log.quote(),
+            log.quote(whole),
             [
                 "(5 bytes before were over the limit `log`)",
                 "wo",
@@ -172,10 +177,10 @@ mod tests {
         );
         log.push(&[b'x'; 100]);
         assert_eq!(
-            log.quote()[0],
+            log.quote(whole)[0],
             "(105 bytes before were over the limit `log`)"
         );
-        assert_eq!(log.quote()[1], "x".repeat(10));
+        assert_eq!(log.quote(whole)[1], "x".repeat(10));
     }
 
     #[test]
@@ -184,11 +189,11 @@ mod tests {
         for n in 0..20 {
             log.push(format!("line {n}\n\n").as_bytes());
         }
-        let quoted = log.quote();
+        let quoted = log.quote(whole);
         assert_eq!((quoted.len(), quoted[0].as_str()), (10, "line 10"));
         log.push(
             b"note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n",
         );
-        assert_eq!(log.quote(), quoted);
+        assert_eq!(log.quote(whole), quoted);
     }
 }

@@ -76,6 +76,11 @@ impl LoadedComponent {
         Ok(())
     }
 
+    /// It is used as a provider.
+    pub(crate) fn is_provider(&self) -> bool {
+        matches!(self.entries, Entries::Provider(_))
+    }
+
     /// Its functions as a provider.
     pub(crate) fn provider(&self) -> wasmtime::Result<&ProviderEntries> {
         match &self.entries {

@@ -9,6 +9,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::binding::Services;
 use super::bindings::{types, v0_1};
+use super::clocks::coarse;
 use super::engine::{GuestEngine, Running};
 use super::guard::Guard;
 use super::guest_log::GuestLog;
@@ -17,6 +18,7 @@ use super::limiter::{LimitHit, Limiter};
 use super::load::LoadedComponent;
 use super::purpose::Purpose;
 use super::rights::Rights;
+use super::secrecy::Secrecy;
 use super::tap::{Given, Tapped, tap_wasi};
 use super::wrap::{Inner, Subject};
 use super::{Capabilities, Contract, DirectoryAccess, Limits, Manifest, PluginDirs};
@@ -58,6 +60,11 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
+    /// Secrets that are kept with an instance are its provider's: neither a hook's nor a wrapper's.
+    pub(crate) fn owns_instances(&self) -> bool {
+        self.inner.is_none() && self.component.is_provider()
+    }
+
     /// What it may do.
     pub(crate) fn rights(&self) -> Rights<'_> {
         Rights {
@@ -126,6 +133,8 @@ pub(crate) struct State {
     pub(crate) subject: Option<Arc<Subject>>,
     /// Somebody looks on.
     pub(crate) tapped: Option<Arc<Tapped>>,
+    /// What must not be said.
+    pub(crate) secrecy: Arc<Secrecy>,
     /// What the guest has in place of granted directories, for as long as it lives.
     _copies: Vec<Given>,
 }
@@ -161,6 +170,7 @@ impl State {
             target: None,
             subject: None,
             tapped,
+            secrecy: Secrecy::new(bound),
             _copies: copies,
         })
     }
@@ -194,6 +204,7 @@ fn wasi(
         .allow_udp(false)
         .allow_ip_name_lookup(false)
         .max_random_size(RANDOM);
+    coarse(&mut wasi);
     for (path, access) in &grant.directories {
         let perms = match access {
             DirectoryAccess::Read => FsPerms::ReadOnly,

@@ -43,8 +43,19 @@ pub(crate) struct Subject {
     pub(crate) changes: Changes,
     /// As the wrapper was told; none while it is made.
     handle: Option<String>,
-    /// What the provider behind made in this call.
-    made: Mutex<Vec<Allocated>>,
+    /// What the provider behind did in this call.
+    done: Mutex<Done>,
+}
+
+/// What the provider behind a wrapper did in one of the wrapper's calls.
+#[derive(Default)]
+struct Done {
+    /// It made these.
+    made: Vec<Allocated>,
+    /// It was asked to make one, and has not said since that nothing is left.
+    may_exist: bool,
+    /// It said that nothing is left.
+    gone: bool,
 }
 
 impl Subject {
@@ -54,7 +65,7 @@ impl Subject {
             workdir: workdir.cloned(),
             changes: Changes::default(),
             handle: handle.map(str::to_owned),
-            made: Mutex::default(),
+            done: Mutex::default(),
         }
     }
 
@@ -69,16 +80,30 @@ impl Subject {
 
     /// It may be named by this handle.
     pub(crate) fn has_handle(&self, handle: &str) -> bool {
-        self.handle.as_deref() == Some(handle) || self.made().iter().any(|one| one.handle == handle)
+        self.handle.as_deref() == Some(handle)
+            || self.done().made.iter().any(|one| one.handle == handle)
+    }
+
+    /// The provider behind is about to be asked to make it. False: it was before, and what that left was not destroyed.
+    pub(crate) fn begin(&self) -> bool {
+        !std::mem::replace(&mut self.done().may_exist, true)
     }
 
     /// The provider behind answered this.
     pub(crate) fn note(&self, made: &Allocated) {
-        self.made().push(made.clone());
+        self.done().made.push(made.clone());
     }
 
-    fn made(&self) -> MutexGuard<'_, Vec<Allocated>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The provider behind said that nothing is left of it.
+    pub(crate) fn note_gone(&self) {
+        let mut done = self.done();
+        done.may_exist = false;
+        done.gone = true;
+        done.made.clear();
+    }
+
+    fn done(&self) -> MutexGuard<'_, Done> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,8 +172,8 @@ impl Provider for Wrapped {
             ..Subject::new(&request.token, request.workdir.as_ref(), None)
         });
         let answered = self.about(Arc::clone(&subject)).allocate(request).await?;
-        let made = subject.made();
-        let Some(made) = made.iter().rfind(|one| one.handle == answered.handle) else {
+        let done = subject.done();
+        let Some(made) = done.made.iter().rfind(|one| one.handle == answered.handle) else {
             return Err(ProviderError {
                 kind: ErrorKind::Malformed,
                 message: "the wrapper answered a handle that the provider behind it did not".into(),
@@ -188,7 +213,13 @@ impl Provider for Wrapped {
     async fn discard(&self, doomed: &Doomed) -> Result<()> {
         let handle = doomed.handle.as_deref();
         let subject = Subject::new(&doomed.token, doomed.workdir.as_ref(), handle);
-        self.about(Arc::new(subject)).discard(doomed).await
+        let subject = Arc::new(subject);
+        self.about(Arc::clone(&subject)).discard(doomed).await?;
+        if subject.done().gone {
+            return Ok(());
+        }
+        // A wrapper's word is not enough: what is forgotten here would cost for ever.
+        self.behind().discard(doomed).await
     }
 
     async fn check(&self, instance: &Instance) -> Result<()> {

@@ -1,13 +1,16 @@
 //! Plugins that mean harm: each misbehaviour ends in the right error, within its limit, and leaves the state clean.
 //!
 //! `endless` holds what takes without end, `reach` what reaches for things not granted, `lies` false answers, `exfiltrate` what carries
-//! secrets out.
+//! secrets out by HTTP, `telling` by texts and names, `timing` what makes something of time, `wrapper` what stands in front of an honest provider.
 
 mod endless;
 mod exfiltrate;
 mod guard;
 mod lies;
 mod reach;
+mod telling;
+mod timing;
+mod wrapper;
 
 use runner_tests::fake::Fake;
 use runner_tests::{Outcome, TestEnv, guests};

@@ -39,6 +39,13 @@ impl Host for State {
             Ok(name) => name,
             Err(refused) => return Ok(Err(refused)),
         };
+        if !subject.begin() {
+            return Ok(Err(Error::Denied(Failure {
+                message: "an instance was asked for already in this call, and may be there"
+                    .to_owned(),
+                remedy: Some("ask for its `discard` before the next try".to_owned()),
+            })));
+        }
         let request = provider::Request {
             token: subject.token.clone(),
             name,
@@ -131,7 +138,11 @@ impl Host for State {
             workdir: subject.workdir.clone(),
         };
         let _quiet = self.running.pause();
-        Ok(inner.discard(&doomed).await.map_err(convert::guest_error))
+        let discarded = inner.discard(&doomed).await;
+        if discarded.is_ok() {
+            subject.note_gone();
+        }
+        Ok(discarded.map_err(convert::guest_error))
     }
 }
 

@@ -10,6 +10,7 @@ const LONGEST: usize = 4000;
 
 impl Host for State {
     async fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        let message = self.secrecy.text(message);
         self.said("log.write", || message.to_json());
         let size = message.len() as u64 + 1;
         if self.used.log_bytes.saturating_add(size) > self.bound.limits.log {

@@ -77,9 +77,12 @@ impl State {
     /// The value of a secret: what was kept for this instance, or what the user granted.
     pub(super) fn secret(&self, name: &str) -> Result<String, Error> {
         let shown = text::printable_cut(name, 80);
-        if let Some(token) = &self.purpose.token {
+        if let Some(token) = &self.purpose.token
+            && self.bound.owns_instances()
+        {
             let kept = self.bound.services.books.kept(token, name);
             if let Some(value) = kept.map_err(failed)? {
+                self.secrecy.given(name, &value);
                 return Ok(value);
             }
         }
@@ -112,6 +115,13 @@ impl State {
                 text::printable_cut(name, 80)
             )));
         }
+        if !self.bound.owns_instances() {
+            return Err(Error::Denied(Failure {
+                message: "only the provider of an instance keeps secrets for it; a wrapper or hook keeps no secrets"
+                    .to_owned(),
+                remedy: None,
+            }));
+        }
         self.purpose.may_keep().ok_or_else(|| {
             failed("only a call that makes or changes an instance can keep secrets for it")
         })
@@ -119,6 +129,7 @@ impl State {
 
     fn keep_secret(&self, name: &str, value: &str) -> Result<(), Error> {
         let token = self.keeper(name)?;
+        self.secrecy.given(name, value);
         let limits = &self.bound.limits;
         let room = Room {
             entries: limits.kept_secrets.into(),

@@ -21,6 +21,10 @@ pub(crate) fn run(mode: &str, config: &Config) {
         "sleep" => loop {
             std::thread::sleep(std::time::Duration::from_secs(3600));
         },
+        // In the smallest pieces: each of them is within every limit.
+        "naps" => loop {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        },
         "memory" => memory(),
         "stack" => {
             black_box(deeper(0));

@@ -2,14 +2,16 @@
 //!
 //! Its backend is a directory like the fake's (`live/TOKEN` is an instance), so that a test sees what it left. What
 //! tries to reach something not granted answers `failed` with `refused: …` when it was stopped and `ESCAPED: …` when
-//! it was not. `endless.rs` holds what does not come back by itself, `reach.rs` what reaches out, `lie.rs` false answers.
+//! it was not. `endless.rs` holds what does not come back by itself, `reach.rs` what reaches out, `lie.rs` false answers, `tell.rs` what carries
+//! something out by texts and names.
 
 mod endless;
 mod lie;
 mod reach;
+mod tell;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use runner_sdk::{
     Allocated, Command, Context, Doomed, Entry, Error, ExitStatus, Instance, Inventory, Liveness,
@@ -28,6 +30,11 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// The directory that it was granted.
+    pub(crate) fn granted(&self) -> &Path {
+        &self.backend
+    }
+
     fn live(&self, token: &str) -> PathBuf {
         self.backend.join("live").join(token)
     }
@@ -45,6 +52,8 @@ impl Config {
     fn misbehave(&self, call: &str) -> Result<()> {
         let mode = self.mode(call);
         endless::run(mode, self);
+        tell::run(mode, self)?;
+        tell::names(mode, self)?;
         reach::run(mode, self)
     }
 }
@@ -66,7 +75,8 @@ impl Provider for Hostile {
         }
         config.misbehave("allocate")?;
         create()?;
-        Ok(lie::about_allocated(config.mode("allocate"), request))
+        let made = lie::about_allocated(config.mode("allocate"), request);
+        tell::about_allocated(config.mode("allocate"), config, made)
     }
 
     fn run(ctx: &Context<Config>, _: &Instance, _: Command, io: Stdio) -> Result<ExitStatus> {
@@ -74,7 +84,9 @@ impl Provider for Hostile {
         if let Some(error) = lie::error(ctx.config.mode("run")) {
             return Err(error);
         }
-        io.write_stdout(b"ran\n")?;
+        if !tell::archive(ctx.config.mode("run"), &io)? {
+            io.write_stdout(b"ran\n")?;
+        }
         Ok(ExitStatus::Code(0))
     }
 

@@ -62,6 +62,17 @@ pub(crate) fn run(mode: &str, config: &Config) -> Result<()> {
         "preload" => process::output(runner_sdk::Command::new("true").env("LD_PRELOAD", target))
             .map(|output| format!("{:?}", output.status))
             .map_err(text),
+        // How fine a time can be measured without a wait.
+        "clock" => {
+            let step = std::iter::repeat_with(step)
+                .take(20)
+                .min()
+                .unwrap_or_default();
+            match step.as_micros() >= 50 {
+                true => Err(format!("steps of {step:?}")),
+                false => Ok(format!("steps of {step:?}")),
+            }
+        }
         "secret" => secrets::get(target).map_err(text),
         "ssh" => target
             .parse()
@@ -74,6 +85,17 @@ pub(crate) fn run(mode: &str, config: &Config) -> Result<()> {
         Ok(got) => format!("ESCAPED: {got}"),
         Err(why) => format!("refused: {why}"),
     }))
+}
+
+/// From one time that the clock shows to the next one.
+fn step() -> std::time::Duration {
+    let begun = std::time::Instant::now();
+    loop {
+        let step = begun.elapsed();
+        if !step.is_zero() {
+            return step;
+        }
+    }
 }
 
 fn text(error: impl std::fmt::Display) -> String {

@@ -16,7 +16,7 @@ mod client;
 mod names;
 mod outgoing;
 mod placeholder;
-mod scrub;
+pub(in crate::plugin) mod scrub;
 mod settings;
 #[cfg(test)]
 mod tests;

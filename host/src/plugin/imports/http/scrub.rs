@@ -23,7 +23,7 @@ const DERIVED: &str = "{{removed}}";
 
 /// What must not come back.
 #[derive(Default)]
-pub(super) struct Scrub {
+pub(in crate::plugin) struct Scrub {
     known: BTreeSet<Vec<u8>>,
     patterns: Vec<Vec<u8>>,
     labels: Vec<String>,
@@ -31,7 +31,7 @@ pub(super) struct Scrub {
 
 impl Scrub {
     /// A secret.
-    pub(super) fn secret(&mut self, name: &str, value: &str) {
+    pub(in crate::plugin) fn secret(&mut self, name: &str, value: &str) {
         self.add(&placeholder::written(name), value);
     }
 
@@ -63,7 +63,7 @@ impl Scrub {
     }
 
     /// Puts the search together.
-    pub(super) fn finish(&self) -> Scrubber {
+    pub(in crate::plugin) fn finish(&self) -> Scrubber {
         if self.patterns.is_empty() {
             return Scrubber(None);
         }
@@ -135,7 +135,7 @@ fn in_base64(bytes: &[u8], shift: usize) -> [String; 2] {
 }
 
 /// A search that is put together.
-pub(super) struct Scrubber(Option<(AhoCorasick, Vec<String>)>);
+pub(in crate::plugin) struct Scrubber(Option<(AhoCorasick, Vec<String>)>);
 
 impl Scrubber {
     /// Everything that a plugin gets of a response.
@@ -175,7 +175,7 @@ impl Scrubber {
         }
     }
 
-    fn text(&self, text: String) -> String {
+    pub(in crate::plugin) fn text(&self, text: String) -> String {
         match &self.0 {
             Some((search, labels)) if search.is_match(&text) => search.replace_all(&text, labels),
             _ => text,
