@@ -69,7 +69,9 @@ impl Period {
 fn first_of_month(day: u64) -> u64 {
     let mut year = 1970;
     let mut first = 0;
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     // Whole cycles of the calendar at once: a broken clock must not make this long.
     let cycles = day / 146_097;
     year += 400 * cycles;
