@@ -57,6 +57,10 @@ impl Books for StateBooks {
         self.read(|tx| tx.kept_secret(token, name))
     }
 
+    fn all_kept(&self, token: &Token) -> Result<Vec<(String, String)>, String> {
+        self.read(|tx| tx.kept_secrets(token))
+    }
+
     fn keep(&self, token: &Token, name: &str, value: &str, room: Room) -> Result<(), KeepError> {
         let kept = self.write(|tx| tx.keep_secret(token, name, value, bounds(room)))?;
         admitted(kept, "kept-secrets", "kept-bytes")

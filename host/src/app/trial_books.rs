@@ -49,6 +49,14 @@ impl Books for TrialBooks {
         }
     }
 
+    fn all_kept(&self, token: &Token) -> Result<Vec<(String, String)>, String> {
+        let mut all = self.state.all_kept(token)?;
+        let here = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = here.iter().filter(|((other, _), _)| other == token);
+        all.extend(own.map(|((_, name), value)| (name.clone(), value.clone())));
+        Ok(all)
+    }
+
     fn keep(&self, token: &Token, name: &str, value: &str, room: Room) -> Result<(), KeepError> {
         if self.state.keep(token, name, value, room).is_ok() {
             return Ok(());

@@ -48,6 +48,9 @@ pub trait Books: Send + Sync {
     /// A secret that was kept for an instance.
     fn kept(&self, token: &Token, name: &str) -> Result<Option<String>, String>;
 
+    /// All that were kept for it: names and values.
+    fn all_kept(&self, token: &Token) -> Result<Vec<(String, String)>, String>;
+
     /// Keeps one, until the instance is gone.
     fn keep(&self, token: &Token, name: &str, value: &str, room: Room) -> Result<(), KeepError>;
 
@@ -108,6 +111,10 @@ impl Books for NoBooks {
 
     fn kept(&self, _token: &Token, _name: &str) -> Result<Option<String>, String> {
         Ok(None)
+    }
+
+    fn all_kept(&self, _token: &Token) -> Result<Vec<(String, String)>, String> {
+        Ok(Vec::new())
     }
 
     fn keep(&self, _: &Token, _: &str, _: &str, _: Room) -> Result<(), KeepError> {

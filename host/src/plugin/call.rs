@@ -84,7 +84,7 @@ async fn in_a_task<T: Answer>(
 ) -> Result<T::Checked, ProviderError> {
     let context = Arc::new(bound.call_context(call.name, call.instance.clone()));
     let log = GuestLog::new(usize::try_from(bound.limits.log).unwrap_or(usize::MAX));
-    let secrecy = Secrecy::new(bound);
+    let secrecy = Secrecy::new(bound, &call.purpose);
     let task = tokio::spawn({
         let (bound, context, log) = (bound.clone(), context.clone(), log.clone());
         let secrecy = secrecy.clone();

@@ -2,19 +2,24 @@
 //! do with it whatever it may do at all; but by what it says a secret would get into logs, the books, terminals and bundles that are
 //! handed on, mostly by accident: a program that failed repeats its command line, a server what it was sent.
 //!
-//! Looked for is every secret that the plugin was granted, to read or to have used, and those of its instance that this call saw.
+//! Looked for is every secret that the plugin was granted, to read or to have used, and those that are kept with its instance.
 //! Found are the value and its usual encodings (`imports/http/scrub.rs`); a plugin that takes it apart is beyond this.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use runner_core::id::Token;
+
 use super::engine::lock;
 use super::imports::http::scrub::{Scrub, Scrubber};
+use super::purpose::Purpose;
 use super::state::Bound;
 
 /// What one call of a plugin must not say.
 pub(crate) struct Secrecy {
     bound: Arc<Bound>,
+    /// The instance of the call.
+    token: Option<Token>,
     told: Mutex<Told>,
 }
 
@@ -27,9 +32,10 @@ struct Told {
 }
 
 impl Secrecy {
-    pub(crate) fn new(bound: &Arc<Bound>) -> Arc<Self> {
+    pub(crate) fn new(bound: &Arc<Bound>, purpose: &Purpose) -> Arc<Self> {
         Arc::new(Self {
             bound: Arc::clone(bound),
+            token: purpose.token.clone(),
             told: Mutex::default(),
         })
     }
@@ -63,8 +69,13 @@ impl Secrecy {
         } = &*self.bound;
         let used = grant.http_secrets.iter().map(|one| &one.name);
         let names: BTreeSet<&String> = grant.secrets.iter().chain(used).collect();
+        let kept = match &self.token {
+            Some(token) if self.bound.owns_instances() => services.books.all_kept(token),
+            _ => Ok(Vec::new()),
+        };
         let mut scrub = Scrub::default();
-        for (name, value) in given {
+        // What cannot be read now was given in this call, if it was.
+        for (name, value) in kept.iter().flatten().chain(given) {
             scrub.secret(name, value);
         }
         for name in names {

@@ -150,6 +150,7 @@ impl State {
         tapped: Option<Arc<Tapped>>,
     ) -> wasmtime::Result<Self> {
         let guard = Guard::new(bound, &purpose, context.call);
+        let secrecy = Secrecy::new(bound, &purpose);
         let http = Outbound::new(bound.clone(), guard.clone(), deadline, tapped.clone());
         let limits = &bound.limits;
         let mut table = ResourceTable::new();
@@ -170,7 +171,7 @@ impl State {
             target: None,
             subject: None,
             tapped,
-            secrecy: Secrecy::new(bound),
+            secrecy,
             _copies: copies,
         })
     }

@@ -109,6 +109,17 @@ impl Tx<'_> {
             .optional()?)
     }
 
+    /// All secrets of an instance: names and values.
+    pub fn kept_secrets(&self, token: &Token) -> Result<Vec<(String, String)>> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT name, value FROM kept_secrets WHERE token = ?1")?;
+        let all = statement
+            .query_map([token.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(all)
+    }
+
     /// Keeps one, if there is room. Nothing is kept for an instance that is gone.
     pub fn keep_secret(
         &self,

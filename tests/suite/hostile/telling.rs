@@ -85,6 +85,32 @@ fn a_secret_in_errors_messages_and_what_was_printed() {
 }
 
 #[test]
+fn a_secret_that_is_kept_with_an_instance() {
+    for at in ["run", "discard"] {
+        let world = World::new(at, "tell-kept", SECRET);
+        let id = world.acquire().ok().out().trim().to_owned();
+        // In a later call, which did not make it up.
+        let told = match at {
+            "run" => world.env.runner(["-vv", "run", &id, "--", "true"]).run(),
+            _ => world.env.runner(["-vv", "release", &id]).run(),
+        };
+        untold(&told);
+        let told = told.says(&["{{secret:login}}"]);
+        World::names_the_culprit(told, at);
+        for args in [
+            &["log", "--json"][..],
+            &["status", "-v", "--json"],
+            &["events"],
+        ] {
+            untold(&world.env.runner(args).run().ok());
+        }
+        world.calm();
+        world.env.runner(["discard", &id]).run();
+        world.assert_clean();
+    }
+}
+
+#[test]
 fn a_secret_in_what_is_shown_of_an_instance() {
     let world = knowing("allocate", "tell-attributes");
     let id = world.acquire().ok().out().trim().to_owned();

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use rand_core::TryRng;
 use serde_json::Value;
-use wasmtime_wasi::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, Rng, WasiCtxBuilder, thread_rng};
 
 use super::Tapped;
+use crate::plugin::clocks::{Monotonic, Wall};
 
 /// Puts the tap between the guest and its clocks and random numbers.
 pub(crate) fn tap_wasi(wasi: &mut WasiCtxBuilder, tapped: &Arc<Tapped>) {
@@ -21,11 +21,11 @@ pub(crate) fn tap_wasi(wasi: &mut WasiCtxBuilder, tapped: &Arc<Tapped>) {
     };
     wasi.wall_clock(WallClock {
         tapped: tapped.clone(),
-        real: wall_clock(),
+        real: Wall::default(),
     });
     wasi.monotonic_clock(MonotonicClock {
         tapped: tapped.clone(),
-        real: monotonic_clock(),
+        real: Monotonic::default(),
     });
     wasi.secure_random(random("random.bytes"));
     wasi.insecure_random(random("insecure-random.bytes"));
@@ -35,12 +35,12 @@ pub(crate) fn tap_wasi(wasi: &mut WasiCtxBuilder, tapped: &Arc<Tapped>) {
 
 struct WallClock {
     tapped: Arc<Tapped>,
-    real: Box<dyn HostWallClock + Send>,
+    real: Wall,
 }
 
 impl HostWallClock for WallClock {
     fn resolution(&self) -> Duration {
-        Duration::from_nanos(1)
+        self.real.resolution()
     }
 
     fn now(&self) -> Duration {
@@ -53,12 +53,12 @@ impl HostWallClock for WallClock {
 
 struct MonotonicClock {
     tapped: Arc<Tapped>,
-    real: Box<dyn HostMonotonicClock + Send>,
+    real: Monotonic,
 }
 
 impl HostMonotonicClock for MonotonicClock {
     fn resolution(&self) -> u64 {
-        1
+        self.real.resolution()
     }
 
     fn now(&self) -> u64 {

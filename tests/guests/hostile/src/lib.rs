@@ -39,6 +39,11 @@ impl Config {
         self.backend.join("live").join(token)
     }
 
+    /// The misbehaviour, whenever it comes.
+    pub(crate) fn chosen(&self) -> &str {
+        &self.mode
+    }
+
     /// The misbehaviour, when it belongs to this call and the test has not called it off.
     fn mode(&self, call: &str) -> &str {
         if self.at == call && !self.backend.join("calm").exists() {
@@ -53,6 +58,7 @@ impl Config {
         let mode = self.mode(call);
         endless::run(mode, self);
         tell::run(mode, self)?;
+        tell::kept(mode, self)?;
         tell::names(mode, self)?;
         reach::run(mode, self)
     }
@@ -74,6 +80,7 @@ impl Provider for Hostile {
             endless::run("sleep", config);
         }
         config.misbehave("allocate")?;
+        tell::keep(config)?;
         create()?;
         let made = lie::about_allocated(config.mode("allocate"), request);
         tell::about_allocated(config.mode("allocate"), config, made)

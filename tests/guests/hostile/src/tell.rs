@@ -26,6 +26,28 @@ pub(crate) fn run(mode: &str, config: &Config) -> Result<()> {
     )
 }
 
+/// Keeps `target` as a secret of the instance, if the mode is that: a later call tells it.
+pub(crate) fn keep(config: &Config) -> Result<()> {
+    match config.chosen() {
+        "tell-kept" => secrets::keep("login", &config.target),
+        _ => Ok(()),
+    }
+}
+
+/// Tells it: from where it is kept, and from elsewhere.
+pub(crate) fn kept(mode: &str, config: &Config) -> Result<()> {
+    if mode != "tell-kept" {
+        return Ok(());
+    }
+    log::error(format!("cannot log in with {}", config.target));
+    let failed = process::output(["sleep", &config.target])?;
+    let repeated = String::from_utf8_lossy(&failed.stderr).into_owned();
+    Err(Error::failed(format!(
+        "{repeated} beside {:?}",
+        secrets::get("login")
+    )))
+}
+
 /// The same in what is shown of an instance.
 pub(crate) fn about_allocated(mode: &str, config: &Config, made: Allocated) -> Result<Allocated> {
     if mode != "tell-attributes" {
