@@ -75,7 +75,7 @@ fn command(
     let shortened = format!("${{PWD/#{}/...}}", path.replace('/', "\\/"));
     let mut setup: String = environment.iter().map(|piece| &**piece).collect();
     // Their markers mean nothing to a person, and would end the shell.
-    setup.push_str("unset -f REBOOT ERROR _tell\n");
+    setup.push_str("unset -f REBOOT ERROR\n");
     setup.push_str(&format!("PS1='{system} {shortened}# '\n"));
     setup.push_str("set +eu\n");
     let text = format!(

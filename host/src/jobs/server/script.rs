@@ -42,7 +42,12 @@ pub fn bodies<'a>(
     if traced {
         text.push_str("set -x\n");
     }
-    for body in bodies {
+    // A subshell with nothing but comments in it is a syntax error.
+    let says_something = |body: &&str| {
+        let mut lines = body.lines().map(str::trim_start);
+        lines.any(|line| !line.is_empty() && !line.starts_with('#'))
+    };
+    for body in bodies.into_iter().filter(says_something) {
         let _never_fails = write!(text, "(\n{body}\n) < /dev/null\n");
     }
     text

@@ -75,10 +75,10 @@ listen() {
         P[$name]=$text
         ;;
       r | u)
-        script=
-        for piece in ${rest#* }; do script+=${P[$piece]}; done
+        script= text=
+        for piece in ${rest#* }; do script+=$text text=${P[$piece]}; done
         LC_ALL=C
-        printf '%s %s %s %s\n%s' "$verb" "$name" "${rest%% *}" "${#script}" "$script"
+        printf '%s %s %s %s %s\n%s%s' "$verb" "$name" "${rest%% *}" "${#script}" "${#text}" "$script" "$text"
         [[ $verb != u ]] || read -r text <&6
         ;;
       k) kill -USR1 $$ ;;
@@ -99,11 +99,14 @@ S=
 trap slay USR1
 coproc R { exec 6<&0 <&5 5<&- 3>&-; trap '' USR1; listen; }
 exec </dev/null >&- 6<&"${R[0]}" 7>&"${R[1]}"
-while read -r verb seq bytes length <&6; do
+# What only sets the stage, and the last piece.
+while read -r verb seq bytes before length <&6; do
+  head=
+  ((before == 0)) || IFS= LC_ALL=C read -r -N "$before" head <&6
   IFS= LC_ALL=C read -r -N "$length" script <&6
   if [[ $verb == u ]]; then
     head -c "$bytes" <&5 | {
-      /bin/bash -eu -c "$script" /bin/bash >&3 2>&1 3>&- 5<&- 6<&- 7>&-
+      /bin/bash -eu -c "$head$script" /bin/bash >&3 2>&1 3>&- 5<&- 6<&- 7>&-
       status=$?
       cat > /dev/null
       exit $status
@@ -114,11 +117,14 @@ while read -r verb seq bytes length <&6; do
     M=$seq.$$.$RANDOM$RANDOM
     # With a process group of its own; only now, or a script that stops would look like one that has ended.
     set -m
-    if ((length < 100000)); then
-      SCRIPT_OF_RUNNER=$M /bin/bash -eu -c "$script" /bin/bash </dev/null >&3 2>&1 3>&- 5<&- 6<&- 7>&- &
+    # Not as an argument: whoever looks for a process by its command line (`pkill -f`) would find the script that does, and
+    # everybody may read that. As input, as far as traces and errors tell of it; bash reads that byte by byte.
+    if ((before < 100000)); then
+      first='eval "unset S; $S"'
     else
-      SCRIPT_OF_RUNNER=$M /bin/bash -eu <<< "$script" >&3 2>&1 3>&- 5<&- 6<&- 7>&- &
+      first=$'unset S\n'$head head=
     fi
+    SCRIPT_OF_RUNNER=$M S=$head /bin/bash -eu <<< "$first"$'\n{\n'"$script"$'\n} < /dev/null' >&3 2>&1 3>&- 5<&- 6<&- 7>&- &
     set +m
     S=$! again=1
     while ((again)); do again=0; wait "$S"; status=$?; done

@@ -78,12 +78,27 @@ async fn status_and_output_are_the_scripts() {
 }
 
 #[tokio::test]
+async fn a_script_is_not_on_its_own_command_line() {
+    let mut server = server().await;
+    let body = "x='a needle'; tr '\\0' ' ' < /proc/$$/cmdline; echo; env | grep '^S=' || echo clean; \
+                pgrep -f 'a needl[e]' > /dev/null || echo nobody; (nosuch-thing) || :";
+    let (status, said) = run(&mut server, body).await;
+    assert_eq!(status, 0, "{said}");
+    assert!(said.contains("\nclean\nnobody\n/bin/bash: line "), "{said}");
+    assert!(
+        said.ends_with(": nosuch-thing: command not found\n"),
+        "{said}"
+    );
+    assert!(!said.contains("needle"), "{said}");
+}
+
+#[tokio::test]
 async fn traced_from_the_bodies_on() {
     let mut server = server().await;
     let script = [
         script::prelude(),
         script::export("A", "x y").into(),
-        script::bodies("/", true, ["echo \"$A\"", "echo second"]).into(),
+        script::bodies("/", true, ["echo \"$A\"", "  # nothing\n\n", "echo second"]).into(),
     ];
     let (status, said) = server.ask(&script).await.unwrap();
     let said = String::from_utf8(said).unwrap();
@@ -287,6 +302,47 @@ async fn helpers() {
     assert_eq!(said("ERROR a b").await.0, Answer::Error("a b".into()));
     assert_eq!(said("ERROR").await.0, Answer::Error(String::new()));
     assert!(said("FATAL x").await.1.contains("FATAL: command not found"));
+}
+
+#[tokio::test]
+async fn helpers_as_programs() {
+    // As large projects have it: what scripts call is there for their programs, too.
+    let dir = tempfile::tempdir().unwrap();
+    let body = |last: &str| {
+        format!(
+            "cd {}; PATH=$PWD:$PATH\n\
+             for one in MATCH NOMATCH REBOOT ERROR; do\n    {{\n        echo '#!/bin/bash -u'\n        type $one | tail -n +2\n        \
+             echo $one '\"$@\"'\n    }} > $one.new; chmod +x $one.new; mv $one.new $one; unset $one\ndone\n\
+             type -t MATCH | grep -q file\nset -x\n{last}",
+            dir.path().display(),
+        )
+    };
+    let mut server = server().await;
+    let (status, said) = run(
+        &mut server,
+        &body("echo foo | bash -c 'MATCH fo+'; echo foo | NOMATCH bar 2>&1; echo a | MATCH b"),
+    )
+    .await;
+    assert_eq!(status, 1);
+    assert!(
+        said.ends_with("grep error: pattern not found, got:\na\n"),
+        "{said}"
+    );
+    for (last, wanted) in [
+        (
+            "REBOOT 'two words'",
+            Answer::Reboot(Some("two words".into())),
+        ),
+        ("(REBOOT)", Answer::Reboot(None)),
+        ("ERROR a b", Answer::Error("a b".into())),
+    ] {
+        let (status, said) = run(&mut server, &body(last)).await;
+        assert_eq!(
+            script::answer(status, &mut said.clone().into_bytes()),
+            wanted,
+            "{said}"
+        );
+    }
 }
 
 #[tokio::test]
