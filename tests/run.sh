@@ -75,6 +75,7 @@ need newuidmap uidmap
 need fuse-overlayfs fuse-overlayfs
 need busybox busybox-static
 need setsid util-linux
+need sudo sudo
 need perl perl-base
 need shellcheck shellcheck
 need tar tar

@@ -1,5 +1,6 @@
 //! Machines to log in to with a password, several on one real one: each an sshd in namespaces of its own, with its own
-//! root home, password, boot id and `reboot`. `machine.sh` is what runs in there.
+//! root home, password, boot id and `reboot`, or with an account of its own instead, from which sudo leads to root.
+//! `machine.sh` is what runs in there.
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,6 +10,11 @@ use std::time::{Duration, Instant};
 
 use crate::TestEnv;
 use crate::skip::{is_root, program, skip};
+
+/// The account of a machine where root cannot log in.
+pub const USER: &str = "rt-somebody";
+/// No account of this machine has it.
+const UID: u32 = 61_357;
 
 /// A running machine. Dropping it ends everything in it.
 #[derive(Debug)]
@@ -21,6 +27,24 @@ pub struct Machine {
 impl Machine {
     /// Starts one, with this password for root. None, loudly, when it cannot work here.
     pub fn start(env: &TestEnv, name: &str, password: &str) -> Option<Self> {
+        Self::prepare(env, name, password, None)
+    }
+
+    /// Starts one where root cannot log in: the account `USER` can, with this password, and sudoers has this line for it.
+    pub fn start_with_user(
+        env: &TestEnv,
+        name: &str,
+        password: &str,
+        sudoers: &str,
+    ) -> Option<Self> {
+        if program("sudo").is_none() {
+            skip("there is no sudo");
+            return None;
+        }
+        Self::prepare(env, name, password, Some(sudoers))
+    }
+
+    fn prepare(env: &TestEnv, name: &str, password: &str, sudoers: Option<&str>) -> Option<Self> {
         for needed in ["sshd", "ssh-keygen", "unshare", "perl"] {
             if program(needed).is_none() {
                 skip(&format!("there is no {needed}"));
@@ -35,6 +59,14 @@ impl Machine {
         for below in ["root", "sbin"] {
             std::fs::create_dir_all(directory.join(below)).expect("a directory");
         }
+        let hash = hashed(password);
+        let (root, login) = match sudoers {
+            None => (hash.as_str(), "yes"),
+            Some(line) => {
+                account(&directory, line);
+                ("*", "no")
+            }
+        };
         std::fs::create_dir_all("/run/sshd").expect("/run/sshd");
         let made = Command::new("ssh-keygen")
             .args(["-q", "-t", "ed25519", "-N", "", "-f"])
@@ -48,13 +80,13 @@ impl Machine {
                 "server",
                 format!(
                     "ListenAddress 127.0.0.1\nHostKey {here}/host\nPidFile none\nUsePAM no\nStrictModes no\n\
-                     PermitRootLogin yes\nPasswordAuthentication yes\nPubkeyAuthentication no\nPrintMotd no\n\
+                     PermitRootLogin {login}\nPasswordAuthentication yes\nPubkeyAuthentication no\nPrintMotd no\n\
                      PrintLastLog no\nMaxStartups 100\n"
                 ),
             ),
             (
                 "shadow",
-                format!("root:{}:19000:0:99999:7:::\n", hashed(password)),
+                format!("root:{root}:19000:0:99999:7:::\n{USER}:{hash}:19000:0:99999:7:::\n"),
             ),
             (
                 "sbin/reboot",
@@ -140,6 +172,28 @@ impl Drop for Machine {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The files that make the account; `machine.sh` puts them in their places.
+fn account(directory: &std::path::Path, sudoers: &str) {
+    let own = |file: &str, text: String, mode| {
+        let path = directory.join(file);
+        std::fs::write(&path, text).expect("a file of the machine");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    let accounts = std::fs::read_to_string("/etc/passwd").expect("the accounts");
+    own(
+        "passwd",
+        format!("{accounts}{USER}:x:{UID}:{UID}::/home/{USER}:/bin/bash\n"),
+        0o644,
+    );
+    // What Debian's file says besides.
+    let defaults = "Defaults env_reset, use_pty\n\
+                    Defaults secure_path=\"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"\n";
+    own("sudoers", format!("{defaults}{sudoers}\n"), 0o440);
+    let home = directory.join("home").join(USER);
+    std::fs::create_dir_all(&home).expect("a directory");
+    std::os::unix::fs::chown(&home, Some(UID), Some(UID)).expect("a home");
 }
 
 fn hashed(password: &str) -> String {

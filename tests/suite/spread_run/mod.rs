@@ -11,6 +11,7 @@ mod results;
 mod reuse;
 mod scripts;
 mod shells;
+mod sudo;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

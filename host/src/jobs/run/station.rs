@@ -99,8 +99,9 @@ impl Station {
             let Err(error) = self.server().await else {
                 return Ok(());
             };
-            // A machine without bash does not get one by waiting.
-            if matches!(error, ServerError::NotBash(_)) || begun.elapsed() + pause > patience {
+            // A machine without bash does not get one by waiting, and who may not become root stays as he is.
+            let lasting = matches!(error, ServerError::NotBash(_) | ServerError::NotRoot(_));
+            if lasting || begun.elapsed() + pause > patience {
                 return Err(error);
             }
             tell(&error);

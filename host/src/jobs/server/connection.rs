@@ -52,6 +52,11 @@ pub enum ServerError {
     Start(#[source] Box<EngineError>),
     #[error("the machine did not start `bash` as it should: {0}")]
     NotBash(String),
+    #[error(
+        "cannot become root on the machine by `sudo -n -i`, whose sudoers must let the user do everything without a \
+         password (`NOPASSWD: ALL`): {0}"
+    )]
+    NotRoot(String),
     /// Also when a script killed every bash that it found.
     #[error("lost the connection to the machine: {0}")]
     Lost(String),
@@ -65,6 +70,7 @@ pub struct ScriptServer {
     stdout: pipe::Receiver,
     scanner: Scanner,
     running: JoinHandle<Result<ExitStatus, EngineError>>,
+    login: Login,
     hello: Hello,
     seq: u64,
     kept: HashMap<Piece, String>,
@@ -99,6 +105,7 @@ impl ScriptServer {
             stdout: from,
             scanner: Scanner::new(&token),
             running,
+            login,
             hello: Hello {
                 bash: String::new(),
                 uid: 0,
@@ -270,6 +277,9 @@ impl ScriptServer {
             Ok(Err(error)) => ServerError::Start(Box::new(error)),
             Ok(Ok(status)) if said.is_empty() => {
                 ServerError::NotBash(format!("it ended with {}", shown(status)))
+            }
+            Ok(Ok(_)) if self.login == Login::Sudo && said.contains("sudo:") => {
+                ServerError::NotRoot(said)
             }
             Ok(Ok(status)) => {
                 ServerError::NotBash(format!("it ended with {}: {said}", shown(status)))
