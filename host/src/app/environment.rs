@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use runner_core::id::Token;
 
+use super::spread::CloudEnvironment;
 use crate::config::Roots;
 use crate::engine::{EngineError, FailureKind, Result, SCRIPT_OF};
 use crate::registry::Credentials;
@@ -55,6 +56,8 @@ pub struct Environment {
     pub spread_dialect: Option<String>,
     /// `GITHUB_ACTIONS`: we are a step of a workflow there.
     pub github: Option<GitHub>,
+    /// `OS_…`, `GOOGLE_APPLICATION_CREDENTIALS`: for spread projects that leave it to them.
+    pub cloud: CloudEnvironment,
     /// The current directory.
     pub directory: PathBuf,
     /// `RUNNER_FAULT`: where to die, for tests.
@@ -146,6 +149,15 @@ impl Environment {
                 summary: text("GITHUB_STEP_SUMMARY").map(PathBuf::from),
                 workspace: text("GITHUB_WORKSPACE").map(PathBuf::from),
             }),
+            cloud: CloudEnvironment {
+                openstack: env::vars_os()
+                    .filter_map(|(name, value)| {
+                        Some((name.into_string().ok()?, value.into_string().ok()?))
+                    })
+                    .filter(|(name, _)| name.starts_with("OS_"))
+                    .collect(),
+                google: text("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
+            },
             directory: absolute,
             fault: text("RUNNER_FAULT"),
         })

@@ -34,7 +34,7 @@ pub use distribution::{
 pub use environment::{Environment, GitHub};
 pub use plugins::{GrantListing, PluginListing};
 use runner_core::id::SourceName;
-pub use spread::Backends;
+pub use spread::{Backends, CloudEnvironment};
 pub use trial::{Played, Trial};
 
 use runner_core::id::Timestamp;

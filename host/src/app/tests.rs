@@ -69,6 +69,7 @@ impl World {
             no_proxy: None,
             spread_dialect: None,
             github: None,
+            cloud: super::spread::CloudEnvironment::default(),
             directory: at("work"),
             fault: None,
         };

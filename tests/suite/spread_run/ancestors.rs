@@ -122,8 +122,21 @@ fn qemu_boots_an_image_of_the_users() {
 
 /// What a cloud is asked to make for a backend, whose machine then does not answer.
 fn asked_for(cloud: &str, path: &str, backend: impl Fn(&TestEnv, u16) -> String) -> Option<Value> {
-    let project = Project::new();
+    asked_for_with(cloud, path, |_| Vec::new(), backend)
+}
+
+/// The same, with more in the environment.
+fn asked_for_with(
+    cloud: &str,
+    path: &str,
+    environment: impl Fn(u16) -> Vec<(&'static str, String)>,
+    backend: impl Fn(&TestEnv, u16) -> String,
+) -> Option<Value> {
+    let mut project = Project::new();
     let server = Cloud::start(&project.env, cloud)?;
+    for (name, value) in environment(server.port()) {
+        project.env.set(name, value);
+    }
     // What trusts the server is there already. Nobody listens where its machines pretend to be.
     let settings = project.env.path("config/runner/config.toml");
     let trusting = std::fs::read_to_string(&settings).unwrap();
@@ -212,4 +225,45 @@ fn openstack_by_spreads_keys() {
         "0".repeat(31) + "1",
         "{asked}"
     );
+}
+
+#[test]
+fn openstack_by_the_variables_of_its_clients() {
+    // In a file that `key` names, as spread-plus has it. What the environment says is then not looked at.
+    let Some(asked) = asked_for("OPENSTACK", "/servers", |env, port| {
+        env.write(
+            "work/stack.env",
+            format!(
+                "# of a user\nexport OS_AUTH_URL=https://localhost:{port}\nOS_USERNAME='me'\nOS_PASSWORD=\"sesame\"\n\
+                 OS_PROJECT_NAME=p\nOS_REGION_NAME=one\n"
+            ),
+        );
+        "  openstack:\n    key: '$(HOST: echo stack.env)'\n    plan: m1.small\n    location: zone-1\n    \
+         floating-network: outside\n    settle: 1\n    systems:\n      - debian-12-64:\n          image: debian\n"
+            .to_owned()
+    }) else {
+        return;
+    };
+    assert_eq!(asked["server"]["availability_zone"], "zone-1", "{asked}");
+
+    // An application credential of the environment; nothing but that in the project.
+    let made = asked_for_with(
+        "OPENSTACK",
+        "/servers",
+        |port| {
+            vec![
+                ("OS_AUTH_URL", format!("https://localhost:{port}/v3")),
+                ("OS_APPLICATION_CREDENTIAL_ID", "me".to_owned()),
+                ("OS_APPLICATION_CREDENTIAL_SECRET", "sesame".to_owned()),
+                ("OS_REGION_NAME", "one".to_owned()),
+            ]
+        },
+        |_, _| {
+            "  openstack:\n    plan: m1.small\n    floating-network: outside\n    settle: 1\n    \
+             systems:\n      - debian-12-64:\n          image: debian\n"
+                .to_owned()
+        },
+    );
+    let asked = made.expect("it could be asked before");
+    assert!(asked["server"]["flavorRef"].is_string(), "{asked}");
 }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::engine::{EngineError, Result};
 use crate::jobs::run::{Login, Wish};
 
+use super::credentials::{self, CloudEnvironment, OpenStack};
 use super::invalid;
 
 const MEBI: u64 = 1 << 20;
@@ -30,6 +31,7 @@ pub(super) struct Keys {
 pub(super) struct Around<'a> {
     pub(super) directory: &'a Path,
     pub(super) home: &'a Path,
+    pub(super) cloud: &'a CloudEnvironment,
     /// There is a command of LXD's.
     pub(super) lxc: bool,
 }
@@ -50,7 +52,7 @@ pub(super) fn translate(wish: &Wish<'_>, around: &Around<'_>, keys: &mut Keys) -
         "qemu" => qemu(wish, around, keys)?,
         "google" => google(wish, around, keys)?,
         "linode" => linode(wish, keys),
-        "openstack" => openstack(wish, keys)?,
+        "openstack" => openstack(wish, around, keys)?,
         // The user's own types say what their plugins want.
         _ => {}
     }
@@ -60,6 +62,10 @@ pub(super) fn translate(wish: &Wish<'_>, around: &Around<'_>, keys: &mut Keys) -
 impl Keys {
     fn set(&mut self, key: &str, value: impl Into<Value>) {
         self.options.insert(key.to_owned(), value.into());
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.options.contains_key(key)
     }
 
     /// Unless the project says it in the plugin's own words.
@@ -202,7 +208,9 @@ fn google(wish: &Wish<'_>, around: &Around<'_>, keys: &mut Keys) -> Result<()> {
     keys.set_some("min-cpu-platform", &system.cpu_family);
     keys.user(&wish.login);
     let key = &wish.login.key;
-    let json = if key.is_empty() || key.trim_start().starts_with('{') {
+    let json = if key.is_empty() {
+        credentials::google(around.cloud, around.home)?.unwrap_or_default()
+    } else if key.trim_start().starts_with('{') {
         key.clone()
     } else {
         let path = around.directory.join(key);
@@ -238,7 +246,8 @@ fn google_image(name: &str) -> String {
             };
             format!("ubuntu-os-cloud/{family}")
         }
-        "debian" => format!("debian-cloud/debian-{release}"),
+        // Not `sid`, which only one's own project can have.
+        "debian" if release.parse::<u32>().is_ok() => format!("debian-cloud/debian-{release}"),
         "centos" => format!(
             "centos-cloud/centos-stream-{}",
             release.trim_start_matches("stream-")
@@ -278,13 +287,36 @@ fn linode_image(name: &str) -> String {
     }
 }
 
-fn openstack(wish: &Wish<'_>, keys: &mut Keys) -> Result<()> {
+fn openstack(wish: &Wish<'_>, around: &Around<'_>, keys: &mut Keys) -> Result<()> {
     let (backend, system) = (wish.backend, wish.system);
-    if !backend.endpoint.is_empty() {
-        let Some((host, port, path)) = url(&backend.endpoint) else {
+    let key = &wish.login.key;
+    // Without an account the key is no password: in the plus dialect it is variables, or the path of a file of them.
+    let (file, text) = match (backend.account.is_empty(), key.as_str()) {
+        (false, _) | (true, "") => (None, false),
+        (true, key) => (
+            Some(around.directory.join(key)).filter(|path| path.is_file()),
+            key.contains("OS_") && key.contains('='),
+        ),
+    };
+    let given = match &file {
+        Some(path) => OpenStack::read(path)?,
+        None if text => OpenStack::parse(key, "key")?,
+        // The user's own go nowhere but where the user's environment says.
+        None if !backend.endpoint.is_empty() || keys.has("identity") => OpenStack::default(),
+        None => OpenStack::of(around.cloud),
+    };
+    let password = file.is_none() && !text && !key.is_empty();
+    let or = |own: &str, names: &[&str]| match own {
+        "" => given.get(names).to_owned(),
+        own => own.to_owned(),
+    };
+    let endpoint = or(&backend.endpoint, &["OS_AUTH_URL"]);
+    let by_the_plugins_key = backend.endpoint.is_empty() && keys.has("identity");
+    if !endpoint.is_empty() && !by_the_plugins_key {
+        let Some((host, port, path)) = url(&endpoint) else {
             return Err(invalid(format!(
-                "`endpoint` of backend `{}` is not the address of an identity service: `{}`",
-                backend.name, backend.endpoint
+                "`endpoint` of backend `{}`, or OS_AUTH_URL, is not the address of an identity service: `{endpoint}`",
+                backend.name
             ))
             .hint("it looks like `https://keystone.example.com:5000/v3`"));
         };
@@ -293,11 +325,36 @@ fn openstack(wish: &Wish<'_>, keys: &mut Keys) -> Result<()> {
         keys.set("identity-path", path);
         keys.set_default("ports", vec![443, 8774, 9292, 9696, port]);
     }
+    let own_account = !backend.account.is_empty() || keys.has("user") || keys.has("credential");
     keys.set_some("user", &backend.account);
-    if !backend.location.is_empty() {
-        let place = split_location(wish, "PROJECT/REGION")?;
-        keys.set("project", place.0);
-        keys.set("location", place.1);
+    let application = given.get(&["OS_APPLICATION_CREDENTIAL_ID"]);
+    if !own_account && !application.is_empty() {
+        keys.set("credential", application);
+    } else if !own_account {
+        keys.set_some("user", given.get(&["OS_USERNAME"]));
+        let domain = given.get(&["OS_USER_DOMAIN_NAME", "OS_DEFAULT_DOMAIN"]);
+        keys.set_some("user-domain", domain);
+    }
+    if !keys.has("credential") {
+        let project = given.get(&["OS_PROJECT_NAME", "OS_TENANT_NAME"]);
+        if !keys.has("project") {
+            keys.set_some("project", project);
+        }
+        let domain = given.get(&["OS_PROJECT_DOMAIN_NAME", "OS_DEFAULT_DOMAIN"]);
+        if !keys.has("project-domain") {
+            keys.set_some("project-domain", domain);
+        }
+    }
+    keys.options.remove("location");
+    keys.set_some("location", given.get(&["OS_REGION_NAME"]));
+    match backend.location.split_once('/') {
+        Some(_) => {
+            let place = split_location(wish, "PROJECT/REGION")?;
+            keys.set("project", place.0);
+            keys.set("location", place.1);
+        }
+        // Who says project and region elsewhere names an availability zone here.
+        None => keys.set_some("zone", &backend.location),
     }
     keys.set("image", system.image.clone());
     keys.set_default("plan", "m1.medium");
@@ -312,7 +369,17 @@ fn openstack(wish: &Wish<'_>, keys: &mut Keys) -> Result<()> {
         bytes.div_ceil(GIBI).into()
     });
     keys.user(&wish.login);
-    keys.secret("OS_SECRET", &wish.login.key);
+    let secret = if password {
+        key
+    } else if own_account {
+        // Somebody else's password is not tried for an account of the project's.
+        ""
+    } else if keys.has("credential") {
+        given.get(&["OS_APPLICATION_CREDENTIAL_SECRET"])
+    } else {
+        given.get(&["OS_PASSWORD"])
+    };
+    keys.secret("OS_SECRET", secret);
     Ok(())
 }
 
@@ -337,10 +404,11 @@ fn url(text: &str) -> Option<(String, u16, String)> {
         None => (authority, 443),
     };
     let path = path.trim_end_matches('/');
-    let path = if path.is_empty() {
-        String::new()
-    } else {
-        format!("/{path}")
+    // Clients find the version out; there is one that everybody has.
+    let path = match path {
+        "" => "/v3".to_owned(),
+        path if path.ends_with("v3") => format!("/{path}"),
+        path => format!("/{path}/v3"),
     };
     (!host.is_empty()).then(|| (host.to_owned(), port, path))
 }
@@ -356,6 +424,7 @@ mod tests {
             ("ubuntu-24.04-64", "ubuntu-os-cloud/ubuntu-2404-lts-amd64"),
             ("ubuntu-25.10-64", "ubuntu-os-cloud/ubuntu-2510-amd64"),
             ("debian-12-64", "debian-cloud/debian-12"),
+            ("debian-sid-64", "debian-sid-64"),
             ("centos-9-64", "centos-cloud/centos-stream-9"),
             ("my-project/my-family", "my-project/my-family"),
             ("my-own-image", "my-own-image"),
@@ -370,10 +439,17 @@ mod tests {
     #[test]
     fn addresses() {
         let told = |text| url(text).map(|(host, port, path)| format!("{host} {port} {path}"));
-        assert_eq!(told("https://k.example").as_deref(), Some("k.example 443 "));
+        assert_eq!(
+            told("https://k.example").as_deref(),
+            Some("k.example 443 /v3")
+        );
         assert_eq!(
             told("https://k.example:5000/v3/").as_deref(),
             Some("k.example 5000 /v3")
+        );
+        assert_eq!(
+            told("https://k.example/identity").as_deref(),
+            Some("k.example 443 /identity/v3")
         );
         for text in [
             "http://k.example",

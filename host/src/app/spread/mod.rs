@@ -2,9 +2,10 @@
 //!
 //! A backend's `type` is the name of a plugin, or a component file, or one of the ancestor's types, which `ancestors` says in
 //! plugins' terms. Keys of the backend and the system that the plugin's schema knows are its configuration; the others are
-//! spread's own. `--source` puts a configured source in a backend's place.
+//! spread's own; `credentials` are those that the user's environment has. `--source` puts a configured source in a backend's place.
 
 mod ancestors;
+mod credentials;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use crate::engine::{Draw, EngineError, Result};
 use crate::jobs::run::{Machines, Wish};
 use crate::plugin::Locator;
 use ancestors::{Around, Keys};
+pub use credentials::CloudEnvironment;
 
 /// The type whose machines are made by scripts of the project.
 const ADHOC: &str = "adhoc";
@@ -132,6 +134,7 @@ impl Backends {
             let around = Around {
                 directory: &self.directory,
                 home: &environment.home,
+                cloud: &environment.cloud,
                 lxc: std::env::split_paths(&environment.path)
                     .any(|folder| folder.join("lxc").is_file()),
             };
