@@ -60,6 +60,38 @@ fn what_is_odd() {
 }
 
 #[test]
+fn keys_of_a_backends_plugin_are_known() {
+    let env = env();
+    small(&env);
+    // In a directory below, from where the component is not named.
+    env.write("work/own.wasm", "no component");
+    env.write(
+        "work/spread.yaml",
+        "project: p\npath: /p\nbackends:\n  lxd:\n    location: there\n    vm: true\n    ephemeral: true\n    \
+         systems:\n      - sys-1:\n          options: {user.a: b}\n          imagee: x\n  container:\n    memory: 1G\n    \
+         networks: [n]\n    enviroment: {A: b}\n    systems: [sys-1]\n  adhoc:\n    allocate: ADDRESS x\n    directory: x\n    \
+         systems: [sys-1]\n  own:\n    type: ./own.wasm\n    what: ever\n    systems: [sys-1]\nsuites:\n  s/:\n    summary: s\n",
+    );
+    let outcome = env
+        .runner(["test", "lint", "--no-shellcheck"])
+        .current_dir(env.path("work/s"))
+        .run();
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    let file = env.path("work/spread.yaml");
+    let wanted = [
+        "7:5: warning: unknown key `ephemeral` in a backend of the plugin `incus`",
+        "11:11: warning: unknown key `imagee` in a system of the plugin `incus` (did you mean `image`?)",
+        // Spread has these two, and this plugin has not.
+        "13:5: warning: unknown key `memory` in a backend of the plugin `container`",
+        "14:5: warning: unknown key `networks` in a backend of the plugin `container` (did you mean `network`?)",
+        "15:5: warning: unknown key `enviroment` in a backend of the plugin `container` (did you mean `environment`?)",
+        "19:5: warning: unknown key `directory` in a backend",
+    ];
+    let wanted = wanted.map(|line| format!("{}:{line}", file.display()));
+    assert_eq!(told(&outcome), wanted);
+}
+
+#[test]
 fn scripts_through_shellcheck() {
     if skip::program("shellcheck").is_none() {
         return skip::skip("there is no shellcheck");

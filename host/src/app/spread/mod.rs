@@ -8,7 +8,7 @@ mod ancestors;
 mod credentials;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use runner_core::id::SourceName;
 use runner_core::matrix::{Backend, System};
@@ -21,6 +21,7 @@ use super::resolve::{Bound, invalid, json};
 use super::{App, unloadable};
 use crate::config::{PluginPath, SourceArgument, SourceConfig};
 use crate::engine::{Draw, EngineError, Result};
+use crate::jobs::load::{PluginKeys, Plugins};
 use crate::jobs::run::{Machines, Wish};
 use crate::plugin::Locator;
 use ancestors::{Around, Keys};
@@ -76,6 +77,50 @@ impl App {
     }
 }
 
+impl Plugins for App {
+    fn is_there(&self, kind: &str, directory: &Path) -> bool {
+        match plugin(kind, directory) {
+            PluginPath::File(path) => path.is_file(),
+            PluginPath::Name(name) => self.plugin_names().contains(&name),
+        }
+    }
+
+    fn keys(&self, kind: &str, directory: &Path) -> Option<PluginKeys> {
+        // What scripts of the project are told is spread's to say.
+        if kind == ADHOC {
+            return None;
+        }
+        let path = plugin(kind, directory);
+        let component = self.plugins().inspect(&locator(&path)).ok()?;
+        let schema = component.manifest.config.get("properties");
+        let known = schema.and_then(Value::as_object);
+        Some(PluginKeys {
+            plugin: component.manifest.name.clone(),
+            keys: known
+                .into_iter()
+                .flat_map(Map::keys)
+                .map(String::clone)
+                .collect(),
+        })
+    }
+}
+
+/// Where the plugin for a type is.
+fn plugin(kind: &str, directory: &Path) -> PluginPath {
+    if kind.contains('/') || kind.ends_with(".wasm") {
+        PluginPath::File(directory.join(kind))
+    } else {
+        PluginPath::Name(ancestors::plugin_of(kind).to_owned())
+    }
+}
+
+fn locator(path: &PluginPath) -> Locator {
+    match path {
+        PluginPath::Name(name) => Locator::Name(name.clone()),
+        PluginPath::File(path) => Locator::File(path.clone()),
+    }
+}
+
 /// The scripts of a project are run because its user runs the project: that is the word that is asked for. Whatever else a
 /// plugin wants is for the user to say.
 struct OwnScripts<'a>(&'a dyn Consent);
@@ -124,7 +169,7 @@ impl Backends {
     /// The source that a system of a backend is.
     fn source(&self, wish: &Wish<'_>) -> Result<(SourceConfig, BTreeMap<String, String>)> {
         let (backend, system) = (wish.backend, wish.system);
-        let plugin = self.plugin(backend)?;
+        let plugin = plugin(&backend.kind, &self.directory);
         let mut keys = Keys::default();
         if backend.kind == ADHOC || wish.known.is_some() {
             keys.options = self.scripted(wish);
@@ -153,14 +198,6 @@ impl Backends {
         Ok((source, keys.secrets))
     }
 
-    fn plugin(&self, backend: &Backend) -> Result<PluginPath> {
-        let kind = &backend.kind;
-        if kind.contains('/') || kind.ends_with(".wasm") {
-            return Ok(PluginPath::File(self.directory.join(kind)));
-        }
-        Ok(PluginPath::Name(ancestors::plugin_of(kind).to_owned()))
-    }
-
     /// What the plugin's schema knows of what the project says.
     fn configured(
         &self,
@@ -168,14 +205,10 @@ impl Backends {
         backend: &Backend,
         system: &System,
     ) -> Result<Map<String, Value>> {
-        let locator = match plugin {
-            PluginPath::Name(name) => Locator::Name(name.clone()),
-            PluginPath::File(path) => Locator::File(path.clone()),
-        };
         let component = self
             .app
             .plugins()
-            .inspect(&locator)
+            .inspect(&locator(plugin))
             .map_err(|error| missing(backend, unloadable(error)))?;
         let schema = component.manifest.config.get("properties");
         let known = schema.and_then(Value::as_object);

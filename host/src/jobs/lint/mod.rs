@@ -26,11 +26,11 @@ pub struct Lint {
 pub fn lint(
     directory: &Path,
     dialect: Option<Dialect>,
-    kinds: &Kinds<'_>,
+    kinds: Kinds<'_>,
     with_shellcheck: bool,
 ) -> Result<Lint, Problems> {
     let host = HostCommands::new(directory);
-    let loaded = load::load(directory, dialect, kinds, &host)?;
+    let loaded = load::load(directory, dialect, &kinds.thorough(), &host)?;
     let project = &loaded.project;
     let jobs = expand(project)?;
     let mut findings = loaded.notes;

@@ -1,117 +1,158 @@
 //! Backends and their systems.
 
+use std::path::Path;
+
 use runner_core::matrix::{Backend, Dialect, Settings, Spot, System, lists, names};
 
-use super::Kinds;
 use super::decode::{Decoder, Fields};
 use super::yaml::{Node, Value};
+use super::{Kinds, PluginKeys};
 use super::{keys, levels};
 
 /// More than any project has, and what fits into the numbers that jobs have for them.
 const MOST: usize = u16::MAX as usize;
 
-/// Every backend, in byte order of names. An entry without anything is none.
-pub(super) fn backends(
-    decoder: &mut Decoder,
-    node: &Node,
-    dialect: Dialect,
-    kinds: &Kinds<'_>,
-) -> Vec<Backend> {
-    let mut backends = Vec::new();
-    for entry in decoder.fields(node, "map of backends", &[]).iter() {
-        if entry.node.is_null() {
-            continue;
-        }
-        // Types that are plugins have options of their own, which their plugin knows.
-        let fields = decoder.fields(entry.node, "backend", &[]);
-        let kind = match decoder.text(&fields, "type") {
-            text if text.is_empty() => entry.key.to_owned(),
-            text => text,
-        };
-        if kinds.is_ancestral(&kind) {
-            decoder.note_unknown_fields(&fields, "backend", keys::BACKEND);
-        }
-        backends.push(backend(
-            decoder, entry.key, &kind, entry.at, &fields, dialect, kinds,
-        ));
-    }
-    backends.sort_by(|a, b| a.name.cmp(&b.name));
-    if backends.len() > MOST {
-        decoder.problem(node.at, format!("more than {MOST} backends"));
-        backends.truncate(MOST);
-    }
-    backends
+/// What backends are read with.
+pub(super) struct Types<'a> {
+    pub(super) dialect: Dialect,
+    pub(super) kinds: &'a Kinds<'a>,
+    /// The project's.
+    pub(super) directory: &'a Path,
 }
 
-fn backend(
-    decoder: &mut Decoder,
-    name: &str,
-    kind: &str,
-    spot: Spot,
-    fields: &Fields<'_>,
-    dialect: Dialect,
-    kinds: &Kinds<'_>,
-) -> Backend {
-    let context = format!("backend {name:?}");
-    if !names::is_plain(name) {
-        decoder.problem(spot, format!("invalid backend name: {name:?}"));
-    }
-    let mut backend = Backend {
-        name: name.to_owned(),
-        kind: kind.to_owned(),
-        spot,
-        key: decoder.text(fields, "key"),
-        allocate: decoder.script(fields, "allocate"),
-        discard: decoder.script(fields, "discard"),
-        memory: decoder.size(fields, "memory"),
-        storage: decoder.size(fields, "storage"),
-        plan: decoder.text(fields, "plan"),
-        location: decoder.text(fields, "location"),
-        account: decoder.text(fields, "account"),
-        endpoint: decoder.text(fields, "endpoint"),
-        networks: decoder.texts(fields, "networks"),
-        groups: decoder.texts(fields, "groups"),
-        halt_timeout: decoder.timeout(fields, "halt-timeout"),
-        wait_timeout: decoder.timeout(fields, "wait-timeout"),
-        environment: decoder.environment(fields, &context),
-        variants: levels::list(decoder, fields, lists::Kind::Variants, dialect, &context),
-        scripts: levels::scripts(decoder, fields),
-        timeouts: levels::timeouts(decoder, fields),
-        priority: decoder.integer(fields, "priority"),
-        manual: decoder.boolean(fields, "manual"),
-        systems: Vec::new(),
-        settings: settings(decoder, fields, &["systems"]),
-    };
-    check_kind(decoder, &backend, fields, kinds);
-    backend.systems = systems(decoder, &backend, fields, dialect, kinds.is_ancestral(kind));
-    backend
+/// Which keys mean something in the backends of a type and in their systems, for who wants to hear of others.
+enum Words {
+    /// Nobody here knows: a plugin's own.
+    Any,
+    Spread,
+    /// Spread's, and its plugin's.
+    Both(PluginKeys),
+    /// Its plugin's, and of spread's those that are not about its machines.
+    Plugin(PluginKeys),
 }
 
-fn check_kind(decoder: &mut Decoder, backend: &Backend, fields: &Fields<'_>, kinds: &Kinds<'_>) {
-    let (name, kind) = (&backend.name, &backend.kind);
-    let spot = fields.key_spot("type").unwrap_or(backend.spot);
-    if !kinds.is_known(name, kind) {
-        let message = format!("backend {name:?} has unsupported type {kind:?}");
-        let hint = kinds.advice(kind);
-        decoder.problem_with_hint(spot, message, hint);
-        return;
-    }
-    let scripted = !(backend.allocate.is_empty() && backend.discard.is_empty());
-    if kind == "adhoc" {
-        if backend.allocate.is_empty() && !kinds.is_replaced(name) {
-            let message = format!("backend {name:?} requires allocate and dispose fields");
-            let hint = "`allocate` is the script that prints an address through ADDRESS; `discard` may be missing";
-            decoder.problem_with_hint(backend.spot, message, hint);
+impl Words {
+    fn note_unknown(&self, decoder: &mut Decoder, fields: &Fields<'_>, what: &str, own: &[&str]) {
+        match self {
+            Self::Any => {}
+            Self::Spread => decoder.note_unknown_fields(fields, what, own),
+            Self::Both(plugin) | Self::Plugin(plugin) => {
+                let all = matches!(self, Self::Both(_));
+                let own = own.iter().copied();
+                let own = own.filter(|key| all || !keys::OF_PROVIDERS.contains(key));
+                let known: Vec<&str> = own.chain(plugin.keys.iter().map(String::as_str)).collect();
+                let what = format!("{what} of the plugin `{}`", plugin.plugin);
+                decoder.note_unknown_fields(fields, &what, &known);
+            }
         }
-    } else if scripted {
-        let key = if backend.allocate.is_empty() {
-            "discard"
-        } else {
-            "allocate"
+    }
+}
+
+impl Types<'_> {
+    /// Every backend, in byte order of names. An entry without anything is none.
+    pub(super) fn backends(&self, decoder: &mut Decoder, node: &Node) -> Vec<Backend> {
+        let mut backends = Vec::new();
+        for entry in decoder.fields(node, "map of backends", &[]).iter() {
+            if entry.node.is_null() {
+                continue;
+            }
+            let fields = decoder.fields(entry.node, "backend", &[]);
+            let kind = match decoder.text(&fields, "type") {
+                text if text.is_empty() => entry.key.to_owned(),
+                text => text,
+            };
+            let words = self.words(&kind);
+            words.note_unknown(decoder, &fields, "backend", keys::BACKEND);
+            backends.push(self.backend(decoder, entry.key, kind, entry.at, &fields, &words));
+        }
+        backends.sort_by(|a, b| a.name.cmp(&b.name));
+        if backends.len() > MOST {
+            decoder.problem(node.at, format!("more than {MOST} backends"));
+            backends.truncate(MOST);
+        }
+        backends
+    }
+
+    fn words(&self, kind: &str) -> Words {
+        let ancestral = self.kinds.is_ancestral(kind);
+        match self.kinds.keys(kind, self.directory) {
+            Some(keys) if ancestral => Words::Both(keys),
+            Some(keys) => Words::Plugin(keys),
+            None if ancestral => Words::Spread,
+            None => Words::Any,
+        }
+    }
+
+    fn backend(
+        &self,
+        decoder: &mut Decoder,
+        name: &str,
+        kind: String,
+        spot: Spot,
+        fields: &Fields<'_>,
+        words: &Words,
+    ) -> Backend {
+        let (dialect, context) = (self.dialect, format!("backend {name:?}"));
+        if !names::is_plain(name) {
+            decoder.problem(spot, format!("invalid backend name: {name:?}"));
+        }
+        let mut backend = Backend {
+            name: name.to_owned(),
+            kind,
+            spot,
+            key: decoder.text(fields, "key"),
+            allocate: decoder.script(fields, "allocate"),
+            discard: decoder.script(fields, "discard"),
+            memory: decoder.size(fields, "memory"),
+            storage: decoder.size(fields, "storage"),
+            plan: decoder.text(fields, "plan"),
+            location: decoder.text(fields, "location"),
+            account: decoder.text(fields, "account"),
+            endpoint: decoder.text(fields, "endpoint"),
+            networks: decoder.texts(fields, "networks"),
+            groups: decoder.texts(fields, "groups"),
+            halt_timeout: decoder.timeout(fields, "halt-timeout"),
+            wait_timeout: decoder.timeout(fields, "wait-timeout"),
+            environment: decoder.environment(fields, &context),
+            variants: levels::list(decoder, fields, lists::Kind::Variants, dialect, &context),
+            scripts: levels::scripts(decoder, fields),
+            timeouts: levels::timeouts(decoder, fields),
+            priority: decoder.integer(fields, "priority"),
+            manual: decoder.boolean(fields, "manual"),
+            systems: Vec::new(),
+            settings: settings(decoder, fields, &["systems"]),
         };
-        let at = fields.key_spot(key).unwrap_or(backend.spot);
-        let message = format!("backend {name:?} cannot use allocate and dispose fields");
-        decoder.problem_with_hint(at, message, "they are for backends of the type `adhoc`");
+        self.check_kind(decoder, &backend, fields);
+        backend.systems = systems(decoder, &backend, fields, dialect, words);
+        backend
+    }
+
+    fn check_kind(&self, decoder: &mut Decoder, backend: &Backend, fields: &Fields<'_>) {
+        let (name, kind, kinds) = (&backend.name, &backend.kind, self.kinds);
+        let spot = fields.key_spot("type").unwrap_or(backend.spot);
+        if !kinds.is_known(name, kind, self.directory) {
+            let message = format!("backend {name:?} has unsupported type {kind:?}");
+            let hint = kinds.advice(kind);
+            decoder.problem_with_hint(spot, message, hint);
+            return;
+        }
+        let scripted = !(backend.allocate.is_empty() && backend.discard.is_empty());
+        if kind == "adhoc" {
+            if backend.allocate.is_empty() && !kinds.is_replaced(name) {
+                let message = format!("backend {name:?} requires allocate and dispose fields");
+                let hint = "`allocate` is the script that prints an address through ADDRESS; `discard` may be missing";
+                decoder.problem_with_hint(backend.spot, message, hint);
+            }
+        } else if scripted {
+            let key = if backend.allocate.is_empty() {
+                "discard"
+            } else {
+                "allocate"
+            };
+            let at = fields.key_spot(key).unwrap_or(backend.spot);
+            let message = format!("backend {name:?} cannot use allocate and dispose fields");
+            decoder.problem_with_hint(at, message, "they are for backends of the type `adhoc`");
+        }
     }
 }
 
@@ -131,7 +172,7 @@ fn systems(
     backend: &Backend,
     fields: &Fields<'_>,
     dialect: Dialect,
-    strict: bool,
+    words: &Words,
 ) -> Vec<System> {
     let mut systems: Vec<System> = Vec::new();
     let list = fields.get("systems").filter(|node| !node.is_null());
@@ -145,7 +186,7 @@ fn systems(
         None => &[],
     };
     for entry in entries {
-        let Some(system) = system(decoder, backend, entry, dialect, strict) else {
+        let Some(system) = system(decoder, backend, entry, dialect, words) else {
             continue;
         };
         match systems.iter_mut().find(|old| old.name == system.name) {
@@ -181,7 +222,7 @@ fn system(
     backend: &Backend,
     entry: &Node,
     dialect: Dialect,
-    strict: bool,
+    words: &Words,
 ) -> Option<System> {
     if let Some(name) = entry.text() {
         return Some(settled(
@@ -204,11 +245,8 @@ fn system(
         );
         decoder.problem_with_hint(second.at, message, "put a `-` in front of each of them");
     }
-    // As with backends: a plugin may have options for its systems.
     let fields = decoder.fields(first.node, "system", &[]);
-    if strict {
-        decoder.note_unknown_fields(&fields, "system", keys::SYSTEM);
-    }
+    words.note_unknown(decoder, &fields, "system", keys::SYSTEM);
     Some(settled(
         decoder, backend, first.key, first.at, &fields, dialect,
     ))

@@ -85,6 +85,32 @@ pub(crate) const SYSTEM: &[&str] = &[
     "attach-service-account",
 ];
 
+/// Those among both that only some providers can do something with.
+pub(crate) const OF_PROVIDERS: &[&str] = &[
+    "key",
+    "memory",
+    "plan",
+    "location",
+    "storage",
+    "account",
+    "endpoint",
+    "networks",
+    "groups",
+    "proxy",
+    "cidr-port-rel",
+    "volume-auto-delete",
+    "kernel",
+    "secure-boot",
+    "bios",
+    "cpu-family",
+    "ssh-rsa-key",
+    "ssh-key-pass",
+    "queue",
+    "reserve-key",
+    "provision-data",
+    "attach-service-account",
+];
+
 /// Of a suite.
 pub(crate) const SUITE: &[&str] = &[
     "summary",

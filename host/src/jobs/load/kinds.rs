@@ -1,6 +1,7 @@
 //! Which types of backends there are.
 
 use std::fmt;
+use std::path::Path;
 
 use runner_core::matrix::Dialect;
 
@@ -18,22 +19,48 @@ const ANCESTRAL: [&str; 7] = [
 /// The type that only the plus dialect has.
 const PLUS: &str = "testflinger";
 
-/// What is known about types: the ancestors' own, and the plugins that this program finds.
-pub struct Kinds<'a> {
+/// The plugins that this program finds. `directory` is the project's, from where component files are named.
+pub trait Plugins {
     /// Whether a plugin of this name, or this component file, is there.
-    pub plugin: &'a dyn Fn(&str) -> bool,
+    fn is_there(&self, kind: &str, directory: &Path) -> bool;
+
+    /// The plugin for a type, and the keys that it takes from a backend and its systems; None where there is none to ask.
+    fn keys(&self, kind: &str, directory: &Path) -> Option<PluginKeys>;
+}
+
+/// What a plugin knows beside spread's own keys.
+#[derive(Clone, Debug)]
+pub struct PluginKeys {
+    pub plugin: String,
+    pub keys: Vec<String>,
+}
+
+/// What is known about types: the ancestors' own, and the plugins.
+pub struct Kinds<'a> {
+    plugins: &'a dyn Plugins,
     /// Backends whose systems come from a source (`--source`): their type does not matter.
-    pub replaced: &'a [String],
-    pub(super) dialect: Dialect,
+    replaced: &'a [String],
+    dialect: Dialect,
+    /// Plugins are asked for their keys, which only who lints wants to know.
+    thorough: bool,
 }
 
 impl<'a> Kinds<'a> {
     /// Types for a project of a dialect that is not known yet.
-    pub fn new(plugin: &'a dyn Fn(&str) -> bool, replaced: &'a [String]) -> Self {
+    pub fn new(plugins: &'a dyn Plugins, replaced: &'a [String]) -> Self {
         Self {
-            plugin,
+            plugins,
             replaced,
             dialect: Dialect::default(),
+            thorough: false,
+        }
+    }
+
+    /// The same, for who wants to hear of every key that means nothing.
+    pub(in crate::jobs) fn thorough(self) -> Self {
+        Self {
+            thorough: true,
+            ..self
         }
     }
 
@@ -50,8 +77,17 @@ impl<'a> Kinds<'a> {
         self.replaced.iter().any(|name| name == backend)
     }
 
-    pub(super) fn is_known(&self, backend: &str, kind: &str) -> bool {
-        self.is_ancestral(kind) || self.is_replaced(backend) || (self.plugin)(kind)
+    pub(super) fn is_known(&self, backend: &str, kind: &str, directory: &Path) -> bool {
+        self.is_ancestral(kind)
+            || self.is_replaced(backend)
+            || self.plugins.is_there(kind, directory)
+    }
+
+    /// What the plugin for a type knows beside spread's keys.
+    pub(super) fn keys(&self, kind: &str, directory: &Path) -> Option<PluginKeys> {
+        self.thorough
+            .then(|| self.plugins.keys(kind, directory))
+            .flatten()
     }
 
     pub(super) fn advice(&self, kind: &str) -> String {

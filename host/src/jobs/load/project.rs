@@ -69,7 +69,12 @@ pub(super) fn read(
         project.path = remote_path(decoder, &fields, host);
     }
     if let Some(node) = fields.get("backends") {
-        project.backends = backend::backends(decoder, node, dialect, kinds);
+        let types = backend::Types {
+            dialect,
+            kinds,
+            directory: &project.directory,
+        };
+        project.backends = types.backends(decoder, node);
     }
     if let Some(node) = fields.get("suites") {
         project.suites = task::suites(decoder, node, dialect);

@@ -27,7 +27,7 @@ fn where_the_file_is() {
     let loaded = super::load::load(
         &case.directory().join("s/t"),
         None,
-        &super::Kinds::new(&|_| false, &[]),
+        &super::Kinds::new(&super::OnlyLocal, &[]),
         &super::HostCommands::new(case.directory()),
     );
     assert_eq!(loaded.unwrap().project.tasks.len(), 1);
@@ -481,7 +481,7 @@ fn reroot() {
         .with("s/t/task.yaml", TASK);
     let load = |dialect| {
         let host = super::HostCommands::new(case.directory());
-        let kinds = super::Kinds::new(&|_| false, &[]);
+        let kinds = super::Kinds::new(&super::OnlyLocal, &[]);
         super::load::load(&case.directory().join("sub"), Some(dialect), &kinds, &host)
     };
     assert_eq!(

@@ -12,9 +12,22 @@ use std::path::Path;
 use jiff::civil::date;
 use runner_core::matrix::{Dialect, Problems};
 
-use super::load::{self, HostCommands, Kinds, Loaded};
+use super::load::{self, HostCommands, Kinds, Loaded, PluginKeys, Plugins};
 use super::options::TestOptions;
 use super::plan::{Plan, Surroundings, plan};
+
+/// One plugin besides the ancestors' types.
+struct OnlyLocal;
+
+impl Plugins for OnlyLocal {
+    fn is_there(&self, kind: &str, _directory: &Path) -> bool {
+        kind == "local"
+    }
+
+    fn keys(&self, _kind: &str, _directory: &Path) -> Option<PluginKeys> {
+        None
+    }
+}
 
 /// A project in a directory of its own.
 struct Case(tempfile::TempDir);
@@ -59,17 +72,15 @@ impl Case {
     }
 
     fn load(&self, dialect: Option<Dialect>) -> Result<Loaded, Problems> {
-        let no_plugin = |kind: &str| kind == "local";
-        let kinds = Kinds::new(&no_plugin, &[]);
+        let kinds = Kinds::new(&OnlyLocal, &[]);
         let host = HostCommands::new(self.directory());
         load::load(self.directory(), dialect, &kinds, &host)
     }
 
     fn plan(&self, options: &TestOptions) -> Result<Plan, Problems> {
-        let no_plugin = |kind: &str| kind == "local";
         let surroundings = Surroundings {
             directory: self.directory(),
-            kinds: Kinds::new(&no_plugin, &[]),
+            kinds: Kinds::new(&OnlyLocal, &[]),
             today: date(2026, 7, 1),
             failed: None,
             durations: None,

@@ -36,7 +36,7 @@ pub(super) fn run(args: &Lint, dialect: Option<Dialect>, context: &Context) -> O
     let console = &context.console;
     let dialect = args.dialect.or(dialect);
     let found = with_kinds(&[], context, |kinds| {
-        lint::lint(directory, dialect, &kinds, !args.no_shellcheck)
+        lint::lint(directory, dialect, kinds, !args.no_shellcheck)
     });
     let found = found.map_err(|found| problems::told(&found.0, console, directory))?;
     match found.shellcheck {

@@ -107,15 +107,7 @@ fn planned(options: &TestOptions, context: &Context) -> Result<Option<Plan>, Fai
 
 /// With what is known about types of backends: the plugins are looked up when a project names one.
 fn with_kinds<T>(replaced: &[String], context: &Context, what: impl FnOnce(Kinds<'_>) -> T) -> T {
-    let directory = context.app.environment().directory.clone();
-    let known = |kind: &str| {
-        let file = Path::new(kind);
-        if file.extension().is_some_and(|ending| ending == "wasm") {
-            return directory.join(file).is_file();
-        }
-        context.app.plugin_names().iter().any(|name| name == kind)
-    };
-    what(Kinds::new(&known, replaced))
+    what(Kinds::new(&context.app, replaced))
 }
 
 /// One name a line, or with `--json` what the name is made of.
