@@ -28,7 +28,7 @@ pub mod outcome {
     pub const SKIPPED: &str = "skipped";
     /// It was left out because it is known to fail.
     pub const QUARANTINED: &str = "quarantined";
-    /// The process died, and nobody knows.
+    /// The process died, or was told to end at once: nobody knows.
     pub const INTERRUPTED: &str = "interrupted";
 }
 

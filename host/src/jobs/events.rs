@@ -116,6 +116,8 @@ pub struct Summary {
     pub flaky: Vec<String>,
     /// What was wrong with the run as a whole, whatever became of its jobs.
     pub error: Option<String>,
+    /// It was ended before its end: what was under way was left as it was.
+    pub interrupted: bool,
 }
 
 impl Summary {

@@ -222,7 +222,9 @@ fn end(result: &JobResult, attempts: u32, at: Timestamp) -> TaskEnd {
 }
 
 fn ended(summary: &Summary, at: Timestamp) -> Change {
-    let outcome = if summary.is_success() {
+    let outcome = if summary.interrupted {
+        outcome::INTERRUPTED
+    } else if summary.is_success() {
         outcome::PASSED
     } else {
         outcome::FAILED

@@ -4,8 +4,10 @@
 
 mod ancestors;
 mod backends;
+mod bytes;
 mod endings;
 mod failures;
+mod interrupts;
 mod machines;
 mod results;
 mod reuse;

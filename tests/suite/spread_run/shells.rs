@@ -1,4 +1,4 @@
-//! Interactive shells, on a real terminal.
+//! Interactive shells, on a real terminal; however many workers want one, there is one at a time.
 
 use runner_tests::pty::Terminal;
 
@@ -117,4 +117,95 @@ fn instead_of_a_task_before_and_after_it() {
         "1",
     );
     assert_eq!(terminal.wait(), 0, "{}", terminal.seen());
+}
+
+/// What happened to shells, and the ends of prepare scripts, in their order.
+fn happened(events: &std::path::Path) -> Vec<String> {
+    let text = std::fs::read_to_string(events).unwrap_or_default();
+    let whole = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let told = whole.filter_map(|event: serde_json::Value| {
+        let name = event["name"].as_str().unwrap_or_default().to_owned();
+        match event["event"].as_str()? {
+            "shell-started" => Some(format!("in {name}")),
+            "shell-ended" => Some(format!("out {name}")),
+            "script-ended" if event["verb"] == "prepare" => Some(format!("ready {name}")),
+            _ => None,
+        }
+    });
+    told.collect()
+}
+
+#[test]
+fn one_at_a_time() {
+    let task = "prepare: echo ready\nexecute: false\n";
+    let project = Project::new()
+        .on("  local:\n    systems:\n      - this-machine:\n          workers: 2\n")
+        .task("s/a", task)
+        .task("s/b", task);
+    let events = project.env.path("tmp/events");
+    let file = events.display().to_string();
+    let mut terminal = shell(&project, &["--shell", "--events", &file]);
+    let entered = |count: usize| {
+        let all = happened(&events);
+        let shells = all.iter().filter(|one| one.starts_with("in "));
+        let ready = all.iter().filter(|one| one.starts_with("ready "));
+        (shells.count() >= count && ready.count() == 2).then_some(all)
+    };
+    let prompts = |terminal: &Terminal| {
+        let seen = terminal.seen();
+        seen.matches(".../s/a# ").count() + seen.matches(".../s/b# ").count()
+    };
+    let mut names = Vec::new();
+    for number in 1..=2 {
+        // Both workers want a shell by now, and one has it.
+        wait_until(
+            || entered(number).is_some() && prompts(&terminal) > 0,
+            || terminal.seen(),
+        );
+        let all = entered(number).unwrap();
+        let mut opened = all.iter().filter_map(|one| one.strip_prefix("in "));
+        let name = opened.next_back().unwrap().to_owned();
+        let task = name.rsplit('/').next().unwrap();
+        let prompt = format!(".../s/{task}# ");
+        wait_until(|| terminal.seen().contains(&prompt), || terminal.seen());
+        // What is typed is this one's, as often as it is typed.
+        for round in 0..3 {
+            let typed = format!("echo {number}.{round} of ${{PWD##*''/}}\n");
+            says(
+                &mut terminal,
+                &typed,
+                &format!("{number}.{round} of {task}"),
+            );
+        }
+        assert_eq!(
+            happened(&events)
+                .iter()
+                .filter(|one| one.starts_with("in "))
+                .count(),
+            number,
+            "{}",
+            terminal.seen()
+        );
+        names.push(name);
+        terminal.type_in("exit\n");
+    }
+    assert_eq!(terminal.wait(), 0, "{}", terminal.seen());
+    let all = happened(&events);
+    let shells: Vec<&str> = all
+        .iter()
+        .map(String::as_str)
+        .filter(|one| !one.starts_with("ready "))
+        .collect();
+    let wanted: Vec<String> = names
+        .iter()
+        .flat_map(|name| [format!("in {name}"), format!("out {name}")])
+        .collect();
+    assert_eq!(shells, wanted);
+    assert!(
+        terminal.seen().contains("2 successful"),
+        "{}",
+        terminal.seen()
+    );
 }

@@ -32,6 +32,8 @@ pub(super) struct Results {
     took: Vec<Option<Millis>>,
     /// At which attempt each job is, from 1.
     attempts: Vec<u32>,
+    /// Which jobs have ended.
+    ended: Vec<bool>,
 }
 
 impl Results {
@@ -44,6 +46,7 @@ impl Results {
             failed: BTreeMap::new(),
             took: vec![None; jobs],
             attempts: vec![1; jobs],
+            ended: vec![false; jobs],
         }
     }
 
@@ -124,14 +127,25 @@ impl Results {
         }
     }
 
+    /// The jobs that have not ended.
+    pub(super) fn open(&self) -> Vec<usize> {
+        let all = self.ended.iter().enumerate();
+        all.filter(|(_, ended)| !**ended)
+            .map(|(job, _)| job)
+            .collect()
+    }
+
     fn tell(
-        &self,
+        &mut self,
         stream: &Stream,
         job: JobNumber,
         name: String,
         worker: Option<WorkerNumber>,
         result: JobResult,
     ) {
+        if let Some(ended) = self.ended.get_mut(job.0) {
+            *ended = true;
+        }
         stream.emit(What::JobEnded {
             job,
             name,
@@ -160,6 +174,7 @@ impl Results {
             flaky: std::mem::take(&mut self.flaky).into_iter().collect(),
             failed,
             error,
+            interrupted: false,
         }
     }
 }

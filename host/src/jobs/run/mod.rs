@@ -27,6 +27,7 @@ mod worker;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -109,34 +110,69 @@ pub struct Setup {
     pub password: String,
 }
 
-/// What ended a run before it began.
+/// Somebody wants a run to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// In order: what is begun is finished and restored, and nothing new is begun.
+    Stop(String),
+    /// Now: whoever comes next finds the machines by their leases.
+    Now(String),
+}
+
+/// What ended a run before its end.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("the reuse file cannot be used")]
     Reuse(#[from] ReuseError),
     #[error("cannot make the artifacts directory `{}`", .0.display())]
     Artifacts(PathBuf, #[source] std::io::Error),
+    #[error("{0}")]
+    Interrupted(String),
 }
 
-/// Runs. `interrupts` resolves each time somebody wants it to end in order.
+/// Runs. `interrupts` resolves each time somebody wants it to end. After [`RunError::Interrupted`] the process should end, too:
+/// what was under way is left as it is.
 pub async fn run(
     setup: Setup,
-    interrupts: impl AsyncFnMut() -> String,
+    mut interrupts: impl AsyncFnMut() -> Interrupt,
 ) -> Result<Summary, RunError> {
-    match setup.options.action {
-        Action::Discard => discard::discard(setup).await,
-        Action::CollectGarbage => discard::collect(setup).await,
-        Action::Run | Action::Restore | Action::List => work(setup, interrupts).await,
+    let begun = match setup.options.action {
+        Action::Discard => Begun::Other(Box::pin(discard::discard(setup))),
+        Action::CollectGarbage => Begun::Other(Box::pin(discard::collect(setup))),
+        Action::Run | Action::Restore | Action::List => Begun::Work(Box::new(setup)),
+    };
+    match begun {
+        Begun::Work(setup) => work(*setup, interrupts).await,
+        // Both can be done again, so that there is nothing to be put in order.
+        Begun::Other(other) => unless(other, &mut interrupts).await?,
+    }
+}
+
+/// What a run is.
+enum Begun {
+    Work(Box<Setup>),
+    Other(Pin<Box<dyn Future<Output = Result<Summary, RunError>>>>),
+}
+
+/// Waits for something that may just as well not be done.
+async fn unless<T>(
+    what: impl Future<Output = T>,
+    interrupts: &mut impl AsyncFnMut() -> Interrupt,
+) -> Result<T, RunError> {
+    tokio::select! {
+        done = what => Ok(done),
+        Interrupt::Stop(reason) | Interrupt::Now(reason) = interrupts() => Err(RunError::Interrupted(reason)),
     }
 }
 
 async fn work(
     setup: Setup,
-    mut interrupts: impl AsyncFnMut() -> String,
+    mut interrupts: impl AsyncFnMut() -> Interrupt,
 ) -> Result<Summary, RunError> {
-    let shop = Rc::new(Shop::open(setup).await?);
+    // Another run may have the reuse file for hours.
+    let shop = Rc::new(unless(Shop::open(setup), &mut interrupts).await??);
     let local = LocalSet::new();
-    local
+    let ended = local
         .run_until(async {
             let mut workers = JoinSet::new();
             for (number, system) in shop.begin() {
@@ -145,18 +181,37 @@ async fn work(
             loop {
                 tokio::select! {
                     ended = workers.join_next() => match ended {
-                        None => break,
+                        None => return Ok(()),
                         Some(Ok(())) => shop.bury(),
                         Some(Err(error)) => {
                             shop.stream().emit(What::Note { text: format!("a worker ended unexpectedly: {error}") });
                             shop.fail("a worker ended unexpectedly");
                         }
                     },
-                    reason = interrupts() => shop.stop(&reason),
+                    interrupt = interrupts() => match interrupt {
+                        Interrupt::Stop(reason) => shop.stop(&reason),
+                        Interrupt::Now(reason) => return Err(reason),
+                    },
                 }
             }
         })
         .await;
-    shop.clean_up().await;
-    Ok(shop.finish())
+    let cleaned = match ended {
+        Ok(()) => loop {
+            tokio::select! {
+                () = shop.clean_up() => break Ok(()),
+                interrupt = interrupts() => if let Interrupt::Now(reason) = interrupt {
+                    break Err(reason);
+                },
+            }
+        },
+        Err(reason) => Err(reason),
+    };
+    match cleaned {
+        Ok(()) => Ok(shop.finish()),
+        Err(reason) => {
+            shop.break_off(&reason);
+            Err(RunError::Interrupted(reason))
+        }
+    }
 }

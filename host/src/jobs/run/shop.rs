@@ -326,6 +326,19 @@ impl Shop {
         summary
     }
 
+    /// The end now, with what is known: jobs that have not ended are aborted, and everybody who listens hears that it is over.
+    pub(super) fn break_off(&self, reason: &str) {
+        let open = self.results().open();
+        for job in open {
+            let name = self.view(job).name().to_string();
+            self.results()
+                .abort(self.stream(), JobNumber(job), name, None, reason);
+        }
+        let mut summary = self.results().summary(Some(reason.to_owned()));
+        summary.interrupted = true;
+        self.stream().emit(What::RunEnded { summary });
+    }
+
     /// What is exported for a job on a machine whose paths begin with `root`.
     pub(super) fn environment(&self, job: usize, root: &str) -> Environment {
         let of = (job, root.to_owned());

@@ -117,6 +117,7 @@ pub(super) fn tally() -> Tally {
             ],
             flaky: vec!["b:s-1:s/flaky".into()],
             error: None,
+            interrupted: false,
         },
     }
 }

@@ -21,7 +21,7 @@ use crate::jobs::events::Stream;
 use crate::jobs::load::HostCommands;
 use crate::jobs::pack::{HostScript, PackSpec};
 use crate::jobs::plan::Plan;
-use crate::jobs::run::{self, Expand, Setup};
+use crate::jobs::run::{self, Expand, Interrupt, RunError, Setup};
 use crate::jobs::server::script;
 use crate::jobs::{Action, Style, TestOptions};
 
@@ -85,19 +85,21 @@ pub(super) fn execute(plan: Plan, options: TestOptions, context: &Context) -> Ou
     };
     let summary = context.block_on(async {
         let mut signals = Signals::ending()?;
-        let mut first = true;
+        let mut last = None;
         let ended = run::run(setup, async || {
             let arrived = signals.next().await;
-            if !first {
-                // Now means now: whoever comes next finds the machines by their leases.
-                signals::die_of(arrived.number);
+            let reason = format!("interrupted by signal {}", arrived.number);
+            match last.replace(arrived.number) {
+                None => Interrupt::Stop(reason),
+                Some(_) => Interrupt::Now(reason),
             }
-            first = false;
-            format!("interrupted by signal {}", arrived.number)
-        });
-        ended
-            .await
-            .map_err(|error| refused(error.to_string()).because(&error))
+        })
+        .await;
+        if let (Err(RunError::Interrupted(_)), Some(number)) = (&ended, last) {
+            // Whoever listens has heard of it. Nothing else is waited for.
+            signals::die_of(number);
+        }
+        ended.map_err(|error| refused(error.to_string()).because(&error))
     })?;
     if summary.is_success() {
         return Ok(exit_code::OK);
