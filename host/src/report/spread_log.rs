@@ -284,6 +284,8 @@ impl<W: Write + Send> Listener for SpreadLog<W> {
                 self.now(&text);
                 self.release();
             }
+            // Somebody may have to know it to go on at all, as whoever waits for another run.
+            What::Note { .. } if !self.in_shell => self.now(&text),
             _ => self.write(&text),
         }
     }

@@ -97,3 +97,31 @@ fn reports_and_the_history_of_a_run_that_is_ended_at_once() {
     let outcome = project.call(&["--failed"]).run().ok();
     assert_eq!(total(&outcome, "Successful tasks"), 2);
 }
+
+#[test]
+fn whoever_waits_for_the_reuse_file_can_be_interrupted() {
+    let project =
+        Project::new().executes("s/t", "touch $UP; until [ -e $GO ]; do sleep 0.02; done");
+    let (up, go) = (project.path("up"), project.path("go"));
+    let project = project.top(&format!(
+        "environment:\n  UP: {}\n  GO: {}\nexclude: [up, go]\n",
+        up.display(),
+        go.display()
+    ));
+    let mut first = project.start(&["--reuse"]);
+    wait_until(|| up.exists(), || first.out());
+    for args in [&["--reuse"][..], &["--reuse", "--discard"]] {
+        let mut second = project.start_into("tmp/second", args);
+        second.until("Waiting for another process to release reuse lock.");
+        second.signal(Signal::INT);
+        assert_eq!(second.child.wait().unwrap().signal(), Some(2));
+    }
+    std::fs::write(go, "").unwrap();
+    assert_eq!(
+        first.child.wait().unwrap().code(),
+        Some(0),
+        "{}",
+        first.out()
+    );
+    project.call(&["--reuse", "--discard"]).run().ok();
+}

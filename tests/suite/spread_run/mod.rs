@@ -111,8 +111,13 @@ impl Project {
 
     /// Writes it and runs it, without waiting for the end.
     fn start(&self, args: &[&str]) -> Background {
+        self.start_into("tmp/out", args)
+    }
+
+    /// The same, and what it says is in this file.
+    fn start_into(&self, file: &str, args: &[&str]) -> Background {
         self.write();
-        let path = self.env.path("tmp/out");
+        let path = self.env.path(file);
         let out = std::fs::File::create(&path).unwrap();
         let mut command = self.call(args).into_command();
         let child = command
