@@ -1,7 +1,8 @@
 # The resident script server: one bash per machine that runs scripts as they come in over its standard input.
 #
 # Read from that input, too: `protocol.rs` takes these comments out, sets T (a random word that all that we
-# say begins with) and speaks the other side. Needs bash 4.1, tar, grep and coreutils, and no place to write.
+# say begins with) and speaks the other side. Needs bash 4.1, tar, grep and coreutils, and no place to write; only
+# bash before 5.1, and scripts of more than 64 KiB, want one for a temporary file, which bash removes before it is read.
 #
 #   s NAME LENGTH         a piece of text follows, kept under this name
 #   r SEQ 0 NAME…         run the pieces as one script
