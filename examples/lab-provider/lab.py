@@ -2,10 +2,11 @@
 """A small lab: machines from a JSON file, booked over HTTP. Enough for a room with a few boards, and for the tests.
 
     lab.py MACHINES.json [PORT]
+    lab.py MACHINES.json --simulate     for `runner plugin test lab.wasm --simulator '…'`
 
 `LAB_TOKEN` in the environment is what clients must show. The file is a list of `{"name", "address", "port", "user", "kind"}`; all but
 name and address may be left out. Bookings are kept in `bookings.json` beside it, written before they are answered. Prints the port
-that it listens on.
+that it listens on. Simulating, it keeps its bookings where nobody looks, makes a token up, and says on one line what the plugin needs to find it.
 
     PUT    /bookings/NAME       {"holder", "kind"}: books a machine, once however often it is asked. 409: none is free
     GET    /bookings/NAME       the booking
@@ -15,15 +16,20 @@ that it listens on.
 
 import json
 import os
+import secrets
+import signal
 import sys
+import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 MACHINES = Path(sys.argv[1])
-BOOKINGS = MACHINES.with_name("bookings.json")
-TOKEN = os.environ["LAB_TOKEN"]
+SIMULATE = sys.argv[2:] == ["--simulate"]
+SCRATCH = tempfile.TemporaryDirectory() if SIMULATE else None
+BOOKINGS = Path(SCRATCH.name) / "bookings.json" if SIMULATE else MACHINES.with_name("bookings.json")
+TOKEN = secrets.token_hex(16) if SIMULATE else os.environ["LAB_TOKEN"]
 lock = threading.Lock()
 
 
@@ -102,6 +108,14 @@ class Lab(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2]) if len(sys.argv) > 2 else 0), Lab)
-    print(server.server_port, flush=True)
+    server = ThreadingHTTPServer(("127.0.0.1", 0 if SIMULATE else int((sys.argv[2:] or [0])[0])), Lab)
+    port = server.server_port
+    if SIMULATE:
+        addresses = [machine["address"] for machine in json.loads(MACHINES.read_text())]
+        settings = {"url": f"http://127.0.0.1:{port}", "host": "127.0.0.1", "port": port, "machines": addresses}
+        print(json.dumps({"settings": settings, "secrets": {"LAB_TOKEN": TOKEN}}), flush=True)
+        # Its directory goes with it.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    else:
+        print(port, flush=True)
     server.serve_forever()

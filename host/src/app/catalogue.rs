@@ -5,11 +5,9 @@ use std::sync::Arc;
 use runner_core::id::{SourceName, Token};
 use runner_core::policy::{Limit, Millis, Policy, Tag};
 
-use super::books::StateBooks;
 use super::consent::Refuse;
 use super::resolve::Bound;
 use super::secrets::{InstanceSecrets, SourceSecrets, UserSecrets};
-use super::trial_books::TrialBooks;
 use super::{App, unloadable};
 use crate::config::{SourceConfig, SourceKind};
 use crate::engine::{Catalogue, Definition, Draw, EngineError, FailureKind, Listing, Result};
@@ -45,10 +43,7 @@ impl AppCatalogue {
                     user: UserSecrets(app.clone()),
                 }),
                 uses: Arc::clone(&app.0.uses),
-                books: match &app.0.tap {
-                    None => Arc::new(StateBooks(app.clone())),
-                    Some(_) => Arc::new(TrialBooks::new(app, app.0.kept.clone())),
-                },
+                books: app.books(),
                 log: Arc::new(NoSink),
                 ssh,
                 http,

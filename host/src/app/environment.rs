@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use runner_core::id::Token;
 
+use super::Simulated;
 use super::spread::CloudEnvironment;
 use crate::config::Roots;
 use crate::engine::{EngineError, FailureKind, Result, SCRIPT_OF};
@@ -60,6 +61,8 @@ pub struct Environment {
     pub cloud: CloudEnvironment,
     /// The current directory.
     pub directory: PathBuf,
+    /// What a simulated backend brought along.
+    pub simulated: Simulated,
     /// `RUNNER_FAULT`: where to die, for tests.
     pub(super) fault: Option<String>,
 }
@@ -159,6 +162,7 @@ impl Environment {
                 google: text("GOOGLE_APPLICATION_CREDENTIALS").map(PathBuf::from),
             },
             directory: absolute,
+            simulated: Simulated::default(),
             fault: text("RUNNER_FAULT"),
         })
     }
@@ -174,7 +178,10 @@ impl Environment {
 
     /// The value of a secret that was set in the environment.
     pub(super) fn secret(&self, name: &str) -> Option<OsString> {
-        env::var_os(format!("RUNNER_SECRET_{name}"))
+        match self.simulated.secrets.get(name) {
+            Some(value) => Some(value.into()),
+            None => env::var_os(format!("RUNNER_SECRET_{name}")),
+        }
     }
 
     /// Passwords for registries.

@@ -17,6 +17,7 @@ mod memo;
 mod plugins;
 mod resolve;
 mod secrets;
+mod simulator;
 mod spread;
 mod trial;
 mod trial_books;
@@ -34,6 +35,7 @@ pub use distribution::{
 pub use environment::{Environment, GitHub};
 pub use plugins::{GrantListing, PluginListing};
 use runner_core::id::SourceName;
+pub use simulator::{Simulated, Simulator};
 pub use spread::{Backends, CloudEnvironment};
 pub use trial::{Played, Trial};
 
@@ -219,7 +221,10 @@ impl App {
             None => environment.no_proxy.as_ref(),
         };
         Ok(HttpSettings {
-            ca_file: set.ca_file.as_ref().map(|set| set.value.clone()),
+            ca_file: match &environment.simulated.ca_file {
+                Some(file) => Some(file.clone()),
+                None => set.ca_file.as_ref().map(|set| set.value.clone()),
+            },
             proxy: proxy.filter(|address| !address.is_empty()),
             no_proxy: no_proxy
                 .into_iter()

@@ -8,8 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use runner_core::id::Token;
 
 use super::App;
-use super::books::StateBooks;
-use crate::plugin::{Books as _, Capabilities, Secrets};
+use crate::plugin::{Capabilities, Secrets};
 
 /// The user's secrets.
 pub(super) struct UserSecrets(pub(super) App);
@@ -45,7 +44,7 @@ pub(super) struct InstanceSecrets {
 impl InstanceSecrets {
     /// The value, or why there is none.
     pub(super) fn get(&self, name: &str) -> Result<String, String> {
-        if let Some(value) = StateBooks(self.app.clone()).kept(&self.token, name)? {
+        if let Some(value) = self.app.books().kept(&self.token, name)? {
             return Ok(value);
         }
         if !self.grant.allows_secret(name) {

@@ -70,6 +70,7 @@ impl World {
             spread_dialect: None,
             github: None,
             cloud: super::spread::CloudEnvironment::default(),
+            simulated: Simulated::default(),
             directory: at("work"),
             fault: None,
         };

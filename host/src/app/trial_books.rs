@@ -20,10 +20,20 @@ pub(super) struct TrialBooks {
 }
 
 impl TrialBooks {
-    pub(super) fn new(app: &App, kept: KeptHere) -> Self {
+    fn new(app: &App, kept: KeptHere) -> Self {
         Self {
             state: StateBooks(app.clone()),
             kept,
+        }
+    }
+}
+
+impl App {
+    /// What plugins' imports, and logging in to instances, need of the state.
+    pub(super) fn books(&self) -> Arc<dyn Books> {
+        match &self.0.tap {
+            None => Arc::new(StateBooks(self.clone())),
+            Some(_) => Arc::new(TrialBooks::new(self, self.0.kept.clone())),
         }
     }
 }
@@ -58,7 +68,14 @@ impl Books for TrialBooks {
     }
 
     fn keep(&self, token: &Token, name: &str, value: &str, room: Room) -> Result<(), KeepError> {
-        if self.state.keep(token, name, value, room).is_ok() {
+        self.state.keep(token, name, value, room)?;
+        // For an instance without a row that has kept nothing, and said so to nobody.
+        if self
+            .state
+            .kept(token, name)
+            .map_err(StateError::Books)?
+            .is_some()
+        {
             return Ok(());
         }
         let mut here = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

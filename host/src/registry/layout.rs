@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::error::{RegistryError, RegistryErrorKind, Result, short};
+use super::proof::Tested;
 
 pub(super) const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG_TYPE: &str = "application/vnd.wasm.config.v0+json";
@@ -125,6 +126,8 @@ pub struct Published<'a> {
     pub imports: &'a [String],
     pub exports: &'a [String],
     pub level: Option<Level>,
+    /// What the level is shown by.
+    pub tested: Option<Tested>,
     /// More annotations, by the publisher.
     pub annotations: BTreeMap<String, String>,
 }
@@ -153,6 +156,9 @@ impl Artifact {
         }
         if let Some(level) = about.level {
             annotations.insert(CONFORMANCE.to_owned(), level.to_string());
+            if let Some(tested) = &about.tested {
+                tested.annotate(&mut annotations);
+            }
         }
         let parsed = Manifest::new(
             Descriptor::of(CONFIG_TYPE, &config),
@@ -271,6 +277,11 @@ impl Manifest {
         Level::parse(self.annotations.get(CONFORMANCE)?)
     }
 
+    /// What the publisher shows the level by.
+    pub fn tested(&self) -> Option<Tested> {
+        self.level().and_then(|_| Tested::of(&self.annotations))
+    }
+
     /// The publisher's description.
     pub fn description(&self) -> &str {
         self.annotations.get(DESCRIPTION).map_or("", String::as_str)
@@ -324,6 +335,7 @@ mod tests {
                 imports: &["runner:plugin/process@0.1.0".to_owned()],
                 exports: &["runner:plugin/provider@0.1.0".to_owned()],
                 level,
+                tested: None,
                 annotations: BTreeMap::from([(
                     "org.opencontainers.image.source".into(),
                     "x".into(),

@@ -22,6 +22,7 @@ mod fetch;
 mod keyless;
 mod layout;
 mod lock;
+mod proof;
 mod receipt;
 mod reference;
 mod signature;
@@ -41,6 +42,7 @@ pub use layout::{
     component_config,
 };
 pub use lock::{Lock, Locked};
+pub use proof::Tested;
 pub use receipt::Receipt;
 pub use reference::{Reference, Repository, Wanted, Which};
 pub use signature::{Pieces, PublicKey, Signature, SigningKey};

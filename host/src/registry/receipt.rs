@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::error::{RegistryError, RegistryErrorKind, Result};
+use super::proof::Tested;
 use super::reference::Repository;
 use super::trust::Verdict;
 use super::version::Range;
@@ -33,6 +34,9 @@ pub struct Receipt {
     /// What the publisher claims to have reached in the conformance suite.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conformance: Option<String>,
+    /// What that is shown by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tested: Option<Tested>,
 }
 
 impl Receipt {
@@ -45,6 +49,15 @@ impl Receipt {
         }
         let receipt: Self = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
         (receipt.component.hex() == component && receipt.name == name).then_some(receipt)
+    }
+
+    /// The level of conformance and what stands behind it, in words.
+    pub fn standing(&self) -> String {
+        match (&self.conformance, &self.tested) {
+            (None, _) => "none claimed".to_owned(),
+            (Some(level), None) => format!("{level} (claimed)"),
+            (Some(level), Some(tested)) => format!("{level} ({tested})"),
+        }
     }
 
     /// Writes it down.
@@ -100,11 +113,13 @@ mod tests {
                 issuer: "https://issuer.example".into(),
             },
             conformance: Some("basic".into()),
+            tested: None,
         };
         receipt.write(folder.path()).unwrap();
         let read = |digest: &Digest| Receipt::read(folder.path(), "box", digest.hex());
         assert_eq!(read(&receipt.component), Some(receipt.clone()));
         assert_eq!(read(&Digest::of(b"other")), None);
+        assert_eq!(receipt.standing(), "basic (claimed)");
         fs::write(folder.path().join("box.json"), "{}").unwrap();
         assert_eq!(read(&receipt.component), None);
         Receipt::remove(folder.path(), "box").unwrap();

@@ -89,6 +89,7 @@ pub fn json(report: &Report) -> Value {
         .collect();
     json!({
         "plugin": report.plugin, "version": report.version, "digest": report.digest,
+        "runner": env!("CARGO_PKG_VERSION"),
         "source": report.source, "against": report.against,
         "level": report.level.word(), "reached": report.reached().map(Level::word),
         "passed": report.passed(), "left": report.left, "findings": findings,

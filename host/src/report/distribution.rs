@@ -23,6 +23,8 @@ pub fn installed(all: &[Installed]) -> String {
             out.push_str(&format!("  component  sha256:{}\n", one.reference.digest));
             let signed = receipt.signed.to_string();
             out.push_str(&format!("  signed by  {}\n", escape::line(&signed)));
+            let level = receipt.standing();
+            out.push_str(&format!("  conforms   {}\n", escape::line(&level)));
         }
     }
     out
@@ -41,6 +43,7 @@ pub fn installed_json(one: &Installed) -> Value {
         "manifest": receipt.map(|receipt| receipt.manifest.to_string()),
         "signed": receipt.map(|receipt| &receipt.signed),
         "conformance": receipt.and_then(|receipt| receipt.conformance.as_deref()),
+        "tested": receipt.and_then(|receipt| receipt.tested.as_ref()),
         "notes": one.notes,
     })
 }
@@ -115,12 +118,16 @@ pub fn outdated_json(all: &[Outdated]) -> Value {
 
 /// What a search found.
 pub fn found(all: &[Found]) -> String {
-    let mut table = Table::new(["plugin", "version", "claims", "from", "description"]);
+    let mut table = Table::new(["plugin", "version", "conforms", "from", "description"]);
     for one in all {
         table.row([
             one.repository.name(),
             &one.version,
-            one.conformance.as_deref().unwrap_or("-"),
+            &match (&one.conformance, &one.tested) {
+                (None, _) => "-".to_owned(),
+                (Some(level), None) => format!("{level} (claimed)"),
+                (Some(level), Some(_)) => format!("{level} (tested)"),
+            },
             &format!("oci://{}", one.repository),
             &one.description,
         ]);
@@ -137,6 +144,7 @@ pub fn found_json(all: &[Found]) -> Value {
                 "name": one.repository.name(), "version": one.version,
                 "from": format!("oci://{}", one.repository),
                 "description": one.description, "conformance": one.conformance,
+                "tested": one.tested,
             })
         })
         .collect();

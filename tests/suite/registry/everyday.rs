@@ -1,5 +1,7 @@
 //! What somebody does with plugins day by day.
 
+use std::path::{Path, PathBuf};
+
 use runner_tests::backends::registry::{LOGIN, Registry};
 use runner_tests::fake::Fake;
 use runner_tests::pty::Terminal;
@@ -170,6 +172,19 @@ fn what_is_published_is_what_it_says() {
     assert!(refused.err().contains("this is a text file"), "{refused}");
 }
 
+/// The file with what `plugin test` says of a `fake`.
+fn report_of(env: &TestEnv, component: &Path) -> PathBuf {
+    let backend = format!("backend={}", env.path("backend/fake").display());
+    for part in ["live", "homes"] {
+        std::fs::create_dir_all(env.path(format!("backend/fake/{part}"))).unwrap();
+    }
+    let call = env.runner(["plugin", "test"]).arg(component).arg(backend);
+    let report = env.path("work/tried.json");
+    let call = call.args(["--level", "basic", "--grant", "--report"]);
+    call.arg(&report).run().ok();
+    report
+}
+
 #[test]
 fn an_update_shows_what_changes_before_it_is_taken() {
     let Some(world) = World::new() else { return };
@@ -185,12 +200,16 @@ fn an_update_shows_what_changes_before_it_is_taken() {
         manifest["requests"]["programs"] = serde_json::json!(["sh", "curl"]);
     });
     let file = world.file(&bigger);
-    let call = env
-        .runner(["plugin", "publish", &world.at("fake")])
-        .arg(file);
-    call.args(["--key", "team.key", "--level", "complete"])
-        .run()
-        .ok();
+    // What it reached is told of the very component that was tried.
+    let publish = |tried: &Path| {
+        let call = env.runner(["plugin", "publish", &world.at("fake")]);
+        let call = call.arg(&file).args(["--key", "team.key", "--proof"]);
+        call.arg(report_of(env, tried)).run()
+    };
+    publish(guests::fake())
+        .code(3)
+        .says(&["shows no level of this plugin: it is about another component"]);
+    publish(&file).ok();
 
     let outdated = env
         .runner(["plugin", "outdated", "--json"])
@@ -208,7 +227,7 @@ fn an_update_shows_what_changes_before_it_is_taken() {
             "plugin `fake`",
             "version      1.0.0 -> 1.5.0",
             "requests     + programs \"curl\"",
-            "conformance  none claimed -> complete",
+            "conformance  none claimed -> basic (tested by its publisher with runner 0.1.0, live)",
         ] {
             assert!(
                 outcome.out().contains(part),

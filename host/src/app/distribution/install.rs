@@ -351,6 +351,7 @@ mod tests {
             component: Digest::of(content),
             signed: Verdict::Unsigned,
             conformance: None,
+            tested: None,
         }
     }
 

@@ -227,6 +227,7 @@ impl App {
             component: Digest::of(component.bytes()),
             signed: fetched.signed.clone(),
             conformance: fetched.manifest.level().map(|level| level.to_string()),
+            tested: fetched.manifest.tested(),
         };
         Ok(Candidate {
             component,

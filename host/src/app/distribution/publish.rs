@@ -10,7 +10,7 @@ use crate::engine::{EngineError, FailureKind, Result};
 use crate::plugin::Locator;
 use crate::registry::{
     Artifact, Digest, Level, Published as About, Reference, RegistryError, RegistryErrorKind,
-    Signature, SigningKey, Which, tag_of, yanked_tag_of,
+    Signature, SigningKey, Tested, Which, tag_of, yanked_tag_of,
 };
 
 /// What is to be published, and how.
@@ -21,7 +21,10 @@ pub struct PublishRequest {
     pub plugin: Option<String>,
     /// Sign with this key.
     pub key: Option<PathBuf>,
+    /// What its publisher claims it to reach.
     pub level: Option<Level>,
+    /// The report of `runner plugin test --report` that shows a level; instead of a claim.
+    pub proof: Option<PathBuf>,
     pub annotations: BTreeMap<String, String>,
     pub plain_http: bool,
     /// Put it in the place of another with the same version.
@@ -83,6 +86,11 @@ impl App {
             .hint("the version is the one in its manifest; a reference may leave it out"));
         }
 
+        let shown = match &request.proof {
+            Some(path) => Some(shown_by(path, &component.reference.digest)?),
+            None => None,
+        };
+        let (proved, tested) = shown.unzip();
         let artifact = Artifact::of(
             component.bytes(),
             &About {
@@ -91,7 +99,8 @@ impl App {
                 description: &component.manifest.description,
                 imports: &component.imports,
                 exports: &component.exports,
-                level: request.level,
+                level: proved.or(request.level),
+                tested,
                 annotations: request.annotations.clone(),
             },
         );
@@ -197,4 +206,16 @@ impl App {
     pub fn registry_logout(&self, host: &str) -> Result<bool> {
         Ok(self.environment().credentials().forget(host)?)
     }
+}
+
+/// The level that a report shows of the component with this digest.
+fn shown_by(path: &Path, component: &str) -> Result<(Level, Tested)> {
+    let shown = path.display();
+    let report = std::fs::read(path).map_err(|error| {
+        EngineError::new(FailureKind::Io, format!("cannot read `{shown}`")).because(error)
+    })?;
+    Tested::read(&report, component).map_err(|why| {
+        EngineError::new(FailureKind::Invalid, format!("`{shown}` shows no level of this plugin: {why}"))
+            .hint("make it of the very component: `runner plugin test FILE.wasm --level LEVEL --report REPORT`")
+    })
 }

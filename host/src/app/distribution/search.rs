@@ -4,7 +4,7 @@ use semver::Version;
 
 use super::{App, FetchOptions};
 use crate::engine::{EngineError, FailureKind, Result};
-use crate::registry::{Client, Range, RegistryErrorKind, Repository, Versions};
+use crate::registry::{Client, Range, RegistryErrorKind, Repository, Tested, Versions};
 
 /// More results than anybody reads.
 const MOST: usize = 100;
@@ -18,6 +18,8 @@ pub struct Found {
     pub description: String,
     /// What its publisher claims.
     pub conformance: Option<String>,
+    /// What that is shown by.
+    pub tested: Option<Tested>,
 }
 
 /// An installed plugin beside what its registry has.
@@ -140,6 +142,7 @@ fn look(client: &Client, repository: Repository, words: &[String]) -> Result<Opt
         version: version.to_string(),
         description: manifest.description().to_owned(),
         conformance: manifest.level().map(|level| level.to_string()),
+        tested: manifest.tested(),
         repository,
     }))
 }

@@ -115,7 +115,6 @@ fn changes(old: &Component, receipt: &Receipt, new: &Candidate) -> Vec<Change> {
     };
     let set = |list: &[String]| list.iter().cloned().collect::<BTreeSet<_>>();
     let bytes = |size: u64| format!("{size} bytes");
-    let level = |level: &Option<String>| level.clone().unwrap_or_else(|| "none claimed".to_owned());
     let component = &new.component;
     let all = [
         one(
@@ -131,11 +130,7 @@ fn changes(old: &Component, receipt: &Receipt, new: &Candidate) -> Vec<Change> {
             requests(&old.manifest),
             requests(&component.manifest),
         ),
-        one(
-            "conformance",
-            level(&receipt.conformance),
-            level(&new.receipt.conformance),
-        ),
+        one("conformance", receipt.standing(), new.receipt.standing()),
         one(
             "signed by",
             receipt.signed.to_string(),

@@ -1,11 +1,12 @@
 //! `runner plugin test`: the conformance suite, for anybody's provider.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::app::{Consent, Trial};
+use crate::app::{Consent, Simulator, Trial};
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::grant_dialog::{Always, Dialog};
@@ -24,7 +25,8 @@ use crate::tape::{Bundle, Cassette};
 /// everything that it exports. `robust`: each import of `allocate` and `discard` fails in turn, in every way that applies, and
 /// nothing may remain, by the books and by the plugin's own `list`.
 ///
-/// It runs against whatever the settings name: the real backend, or an emulator of it; instances are made and destroyed there.
+/// It runs against whatever the settings name: the real backend, or an emulator of it, which `--simulator` starts; instances are
+/// made and destroyed there.
 /// Books and directories are the trial's own, apart from yours. With `--cassette` nothing is reached at all: the backend's
 /// answers come from a recording, for the levels `basic` and `complete`. The exit code is 0 when the level is reached, and 5
 /// when it is not.
@@ -33,6 +35,7 @@ use crate::tape::{Bundle, Cassette};
 Examples:
   runner plugin test ./box.wasm image=debian
   runner plugin test lab --level robust --junit conformance.xml
+  runner plugin test ./box.wasm --simulator './boxes.py --port 0' --level robust
   runner plugin test lab --record lab.jsonl
   runner plugin test ./box.wasm --cassette lab.jsonl")]
 pub(crate) struct Test {
@@ -56,6 +59,13 @@ pub(crate) struct Test {
     #[arg(long, value_name = "CASSETTE", conflicts_with_all = ["record", "bundle", "bad", "options"])]
     pub cassette: Option<PathBuf>,
 
+    /// Start this simulated backend (a line of shell) first, use what it says, and end it afterwards
+    ///
+    /// Its first line of output says where it is, as a JSON object: `settings` for the plugin, which the ones given here override;
+    /// `secrets`, by name; `ca-file` with the certificates to trust. All may be left out. Its standard input ends when `runner` does.
+    #[arg(long, value_name = "COMMAND", conflicts_with = "cassette")]
+    pub simulator: Option<OsString>,
+
     /// Record what passes between plugin and backend, without secrets
     #[arg(long, value_name = "CASSETTE")]
     pub record: Option<PathBuf>,
@@ -67,6 +77,10 @@ pub(crate) struct Test {
     /// Write the findings as JUnit's XML as well
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+
+    /// Write the findings as JSON as well: what `runner plugin publish --proof` takes
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
 
     /// How many instances may exist at once, instead of the source's `maximum`; the suite wants 3
     #[arg(long, value_name = "N")]
@@ -87,9 +101,15 @@ pub(crate) fn run(args: &Test, context: &Context) -> Outcome {
         Some(path) => on_cassette(args, path, context)?,
         None => live(args, context)?,
     };
+    let write = |path: &Path, text: String| {
+        std::fs::write(path, text)
+            .map_err(|error| Failure::io(format!("cannot write `{}`", path.display()), &error))
+    };
     if let Some(path) = &args.junit {
-        std::fs::write(path, report::junit(&report))
-            .map_err(|error| Failure::io(format!("cannot write `{}`", path.display()), &error))?;
+        write(path, report::junit(&report))?;
+    }
+    if let Some(path) = &args.report {
+        write(path, format!("{:#}\n", report::json(&report)))?;
     }
     if context.console.json {
         context.console.print_json(&report::json(&report))?;
@@ -172,12 +192,24 @@ fn begun(component: &Component, source: String, against: String, level: Level) -
 fn live(args: &Test, context: &Context) -> Result<Report, Failure> {
     let consent: &dyn Consent = if args.grant { &Always } else { &Dialog };
     let record = args.record.is_some() || args.bundle.is_some();
-    let mut trial = context
-        .app
-        .trial(&args.source, &args.options, &args.bad, consent, record)?;
+    let simulator = match &args.simulator {
+        Some(line) => Some(simulator(line, context)?),
+        None => None,
+    };
+    let app = simulator.as_ref().map_or(&context.app, |one| &one.app);
+    let mut options = simulator
+        .as_ref()
+        .map_or(Vec::new(), |one| one.settings.clone());
+    options.retain(|(key, _)| args.options.iter().all(|(given, _)| given != key));
+    options.extend(args.options.iter().cloned());
+    let mut trial = app.trial(&args.source, &options, &args.bad, consent, record)?;
     let bench = trial.bench(args.maximum, args.patience)?;
     let source = trial.source().to_string();
-    let mut report = begun(trial.component(), source, "live".to_owned(), args.level);
+    let against = match &args.simulator {
+        Some(line) => format!("simulator `{}`", line.to_string_lossy()),
+        None => "live".to_owned(),
+    };
+    let mut report = begun(trial.component(), source, against, args.level);
     show(&mut report, &bench, context)?;
     if let Some(path) = &args.record {
         trial.save(Some(args.level), path)?;
@@ -193,6 +225,17 @@ fn live(args: &Test, context: &Context) -> Result<Report, Failure> {
     }
     report.left.extend(finish(trial)?);
     Ok(report)
+}
+
+/// Starts a simulated backend. Ctrl-C ends that, and it.
+fn simulator(line: &OsStr, context: &Context) -> Result<Simulator, Failure> {
+    context.block_on(async {
+        let mut signals = Signals::ending()?;
+        tokio::select! {
+            started = context.app.simulator(line) => Ok(started?),
+            arrived = signals.next() => Err(signals::interrupted(arrived)),
+        }
+    })
 }
 
 fn on_cassette(args: &Test, path: &Path, context: &Context) -> Result<Report, Failure> {

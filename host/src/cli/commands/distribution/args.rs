@@ -189,7 +189,10 @@ pub(crate) struct PublishArgs {
     /// Sign with this private key (PEM, PKCS #8, without a password)
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
-    /// The level that the plugin reached in `runner plugin test`, as you claim it
+    /// The report that `runner plugin test --report` wrote about this very component: its level is published with it
+    #[arg(long, value_name = "REPORT", conflicts_with = "level")]
+    pub proof: Option<PathBuf>,
+    /// The level that the plugin reached in `runner plugin test`, as you claim it; shown as a claim
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     pub level: Option<Level>,
     /// Say more about it, such as `org.opencontainers.image.source=https://…` (may be repeated)

@@ -48,6 +48,7 @@ pub(crate) fn run(verb: Distribution, context: &Context) -> Outcome {
                 plugin: args.plugin,
                 key: args.key,
                 level: args.level,
+                proof: args.proof,
                 annotations: args.annotations.into_iter().collect::<BTreeMap<_, _>>(),
                 plain_http: args.net.plain_http,
                 force: args.force,
