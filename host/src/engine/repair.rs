@@ -72,6 +72,14 @@ impl Engine {
             .map(|(row, why)| Chore::EndLease(row, why))
             .collect();
         let mut alive = HashMap::new();
+        let at_work = self.store().read::<_, StoreError>(|tx| tx.at_work())?;
+        let abandoned = at_work.iter().any(|worker| match worker {
+            Some(worker) => !self.alive(worker, &mut alive),
+            None => retries,
+        });
+        if !abandoned {
+            return Ok(chores);
+        }
         let mut died = false;
         let now = self.now();
         for row in self.store().read::<_, StoreError>(|tx| tx.unfinished())? {

@@ -368,6 +368,17 @@ impl Tx<'_> {
         )
     }
 
+    /// Who works on unfinished rows, each once; none: nobody does. The index alone answers it, before every verb.
+    pub fn at_work(&self) -> Result<Vec<Option<WorkerId>>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT DISTINCT worker FROM instances INDEXED BY instances_unfinished \
+             WHERE state NOT IN ('ready', 'leased', 'discarded') OR (state = 'leased' AND lease_confirmed = 0)",
+        )?;
+        let workers =
+            statement.query_map([], |row| Ok(row.get::<_, Option<String>>(0)?.map(WorkerId)))?;
+        Ok(workers.collect::<rusqlite::Result<_>>()?)
+    }
+
     /// Rows that somebody must be working on: making, destroying, or handing out. Whether that somebody lives is for
     /// [`super::Workers`] to say.
     pub fn unfinished(&self) -> Result<Vec<InstanceRow>> {

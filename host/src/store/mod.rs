@@ -75,6 +75,7 @@ pub struct Store {
     connection: Mutex<Connection>,
     /// What the connection was told last; 0: nothing yet.
     synchronous: AtomicU8,
+    queue: lock::Queue,
     directory: PathBuf,
     workers: Workers,
 }
@@ -87,6 +88,7 @@ impl Store {
         Ok(Self {
             connection: Mutex::new(connection),
             synchronous: AtomicU8::new(0),
+            queue: lock::Queue::new(directory),
             directory: directory.to_owned(),
             workers,
         })
@@ -109,7 +111,7 @@ impl Store {
         work: impl FnOnce(&Tx<'_>) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let mut connection = self.connection();
-        let turn = lock::Turn::wait(&self.directory)?;
+        let turn = self.queue.turn()?;
         self.synchronise(&connection, durability)?;
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)

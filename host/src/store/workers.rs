@@ -4,12 +4,13 @@
 //! it at any death. That holds across containers and reboots, where process numbers do not. The same file is the
 //! bell: whoever waits watches it, whoever has news writes to it.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -32,10 +33,15 @@ impl fmt::Display for WorkerId {
     }
 }
 
+/// As many files of others are kept open at most.
+const KEPT_OPEN: usize = 128;
+
 /// The directory of those files.
 pub struct Workers {
     directory: PathBuf,
     own: OnceLock<Worker>,
+    /// Files of those that were alive when last looked at: asking again is one call, however often it is asked.
+    seen: Mutex<HashMap<WorkerId, File>>,
 }
 
 /// This process, registered.
@@ -50,6 +56,7 @@ impl Workers {
         Self {
             directory,
             own: OnceLock::new(),
+            seen: Mutex::default(),
         }
     }
 
@@ -98,8 +105,9 @@ impl Workers {
         if self.own.get().is_some_and(|own| own.id == *worker) {
             return true;
         }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.directory.join(&worker.0);
-        let file = match File::open(&path) {
+        let file = match seen.remove(worker).map_or_else(|| File::open(&path), Ok) {
             Ok(file) => file,
             Err(error) => return error.kind() != io::ErrorKind::NotFound,
         };
@@ -109,7 +117,13 @@ impl Workers {
                 drop(fs::remove_file(&path));
                 false
             }
-            Err(_) => true,
+            Err(_) => {
+                if seen.len() >= KEPT_OPEN {
+                    seen.clear();
+                }
+                seen.insert(worker.clone(), file);
+                true
+            }
         }
     }
 
