@@ -78,12 +78,19 @@ pub(crate) fn call(config: &Config, query: Query) -> Result<Element> {
         .0
         .first()
         .map_or_else(String::new, |(_, action)| action.clone());
-    let response = http::post(format!("https://{host}/"))
-        .header(
-            "content-type",
-            "application/x-www-form-urlencoded; charset=utf-8",
-        )
-        .body(form(query.0))
+    let fields = form(query.0);
+    // What only looks must look like it: the host lets nothing else out of a call that is about no instance.
+    let request = if action.starts_with("Describe") {
+        http::get(format!("https://{host}/?{fields}"))
+    } else {
+        http::post(format!("https://{host}/"))
+            .header(
+                "content-type",
+                "application/x-www-form-urlencoded; charset=utf-8",
+            )
+            .body(fields)
+    };
+    let response = request
         .sign(SigV4 {
             access_key_id: secret(&config.key_id_secret),
             secret_access_key: config.key_secret.clone(),

@@ -28,9 +28,11 @@ fn an_instance_is_made_tagged_and_terminated() {
         "wrong",
         &format!("{lines}image = \"no-such-image-*\"\n{limits}"),
     );
-    env.runner(["acquire", "-s", "wrong"])
+    let said = env
+        .runner(["acquire", "-s", "wrong"])
         .run()
         .says(&["no image `no-such-image-*`", "check `image`"]);
+    assert!(!said.to_string().contains("cannot be listed"), "{said}");
 
     let outcome = env.runner(["acquire", "-s", "cloud"]).run();
     if outcome.code == Some(0) {

@@ -93,8 +93,10 @@ fn a_container_is_all_that_a_command_needs() {
 
     // What cannot be made says why.
     env.source("none", "type = \"incus\"\nimage = \"no-such\"\n");
-    env.runner(["acquire", "-s", "none"])
+    let said = env
+        .runner(["acquire", "-s", "none"])
         .run()
         .says(&["no-such", "not found"]);
+    assert!(!said.to_string().contains("cannot be listed"), "{said}");
     assert!(Incus::instances(&env).is_empty());
 }

@@ -71,7 +71,9 @@ fn a_pod_is_all_that_a_command_needs() {
             "odd",
             &format!("type = \"kubernetes\"\npatience = 3\n{lines}\n"),
         );
-        env.runner(["acquire", "-s", "odd"]).run().says(&[said]);
+        let said = env.runner(["acquire", "-s", "odd"]).run().says(&[said]);
+        // What may be left of it is looked for, which its right to look must be enough for.
+        assert!(!said.to_string().contains("cannot be listed"), "{said}");
     }
     eventually("nothing is left", || {
         env.runner(["exec", "--source", "local", "--", "true"])
