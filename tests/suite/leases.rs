@@ -167,6 +167,11 @@ fn a_lease_ends_with_the_process_it_was_taken_for() {
     env.runner(["run", &id, "true"]).run().ok();
     holder.kill().unwrap();
     holder.wait().unwrap();
+    // Also before anybody has given it back.
+    env.runner(["run", &id, "true"])
+        .run()
+        .code(125)
+        .says(&["ended with its holder"]);
     any_command(&env);
     assert!(fake.live().is_empty());
     env.runner(["run", &id, "true"]).run().code(125);

@@ -114,6 +114,33 @@ fn a_ticket_outlives_the_command_that_opened_it() {
 }
 
 #[test]
+fn a_ticket_that_nobody_works_on_is_served_by_whoever_comes_after_it() {
+    let env = TestEnv::new();
+    let _fake = Fake::source(&env, "box", "maximum = 2\n");
+    let ticket = open(&env, &["-s", "box"]);
+    // There is room for both; and then only for the one that came first.
+    let mine = env.acquire("box");
+    env.runner(["acquire", "-s", "box"]).run().code(4);
+    assert_eq!(held(&env, &ticket).len(), 1);
+
+    // One that does not fit keeps its place, and whoever is behind it is told so.
+    let gang = open(&env, &["-s", "box", "2"]);
+    env.runner(["release", &mine]).run().ok();
+    let behind = env.runner(["acquire", "-s", "box"]).run().code(4);
+    behind.says(&["1 waiting before this", "runner ticket close"]);
+    env.runner(["why", &gang])
+        .run()
+        .ok()
+        .says(&["room for 1 more below its maximum of 2 (1 exist)"]);
+    env.runner(["ticket", "close", &gang]).run().ok();
+    env.acquire("box");
+
+    // Its time is over for whoever looks, not only for whoever plans.
+    let late = open(&env, &["-s", "box", "--deadline", "1ms"]);
+    assert_eq!(check(&env, &late, 3), "failed");
+}
+
+#[test]
 fn releasing_all_that_a_ticket_holds_closes_it() {
     let env = TestEnv::new();
     let fake = Fake::source(&env, "box", "");

@@ -116,6 +116,44 @@ fn containers_removed_behind_our_back_are_noticed() {
 }
 
 #[test]
+fn what_a_command_found_gone_or_never_left_is_given_to_nobody() {
+    let mut env = TestEnv::new();
+    let Some(()) = containers(&mut env) else {
+        return;
+    };
+    let gone = env.acquire("box");
+    podman(&env, &["rm", "--all", "--force", "--time", "0"]);
+    env.runner(["run", &gone, "--", "true"])
+        .run()
+        .code(125)
+        .says(&["does not exist any more"]);
+    env.runner(["release", &gone]).run().ok();
+
+    let busy = env.acquire("box");
+    assert_ne!(busy, gone);
+    let mut run = env
+        .runner(["run", &busy, "--", "sh", "-c", "echo up; exec sleep 600"])
+        .into_command()
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut up = [0; 3];
+    std::io::Read::read_exact(run.stdout.as_mut().unwrap(), &mut up).unwrap();
+    run.kill().unwrap();
+    run.wait().unwrap();
+    env.runner(["release", &busy]).run().ok();
+    let clean = env.acquire("box");
+    assert_ne!(clean, busy);
+    env.runner(["run", &clean, "--", "true"]).run().ok();
+    env.runner(["release", &clean]).run().ok();
+    assert_eq!(
+        env.acquire("box"),
+        clean,
+        "what was used well is used again"
+    );
+}
+
+#[test]
 fn containers_made_behind_our_back_are_destroyed_only_when_they_are_ours() {
     let mut env = TestEnv::new();
     let Some(()) = containers(&mut env) else {

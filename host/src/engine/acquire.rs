@@ -124,7 +124,7 @@ impl Attempt<'_> {
     async fn collect(&mut self) -> Result<Vec<InstanceRow>> {
         let engine = self.engine;
         let worker = engine.worker()?.id().clone();
-        let (mut bell, mut looked) = (None, None);
+        let (mut bell, mut looked, mut helped) = (None, None, false);
         loop {
             let work = {
                 let new = engine.new_ticket(self.draw, self.ask, &self.prepared, Some(&worker));
@@ -157,7 +157,8 @@ impl Attempt<'_> {
                 }
             }
             if let Some(end) = progress.failed {
-                if engine.bury_dead_tickets()? {
+                if engine.bury_dead_tickets()? || !helped && self.help(&progress).await? {
+                    helped = true;
                     // What stood in the way was a request of a process that is gone.
                     self.ticket = None;
                     continue;
@@ -174,7 +175,10 @@ impl Attempt<'_> {
                     None => continue,
                 }
             }
-            if progress.busy || engine.bury_now_and_then(&mut looked)? {
+            if progress.busy
+                || engine.bury_now_and_then(&mut looked)?
+                || self.help(&progress).await?
+            {
                 continue;
             }
             if bell.is_none() {
@@ -195,6 +199,26 @@ impl Attempt<'_> {
                 self.pause(bell, &progress).await?;
             }
         }
+    }
+
+    /// Serves those that wait before this ticket without a process of their own: nobody else may do it. Answers whether there was
+    /// something to do.
+    async fn help(&self, progress: &Progress) -> Result<bool> {
+        let behind = |report: &Report| report.ahead > 0;
+        if !progress.report.as_ref().is_some_and(behind) {
+            return Ok(false);
+        }
+        let sources = self.prepared.sources.iter();
+        let work = self.engine.round(&Scope {
+            sources: sources.map(|one| one.source.clone()).collect(),
+            help: true,
+            ..Scope::default()
+        })?;
+        let busy = work.is_busy();
+        for (_, error) in self.engine.carry_out(work).await {
+            tracing::warn!("{}", super::provision::chain(&error));
+        }
+        Ok(busy)
     }
 
     /// What the ticket holds, once it is served.
@@ -329,7 +353,11 @@ impl Attempt<'_> {
         let unfit = !self.ask.requires.is_empty()
             && !report.declines.is_empty()
             && report.declines.iter().all(|decline| unmet(&decline.why));
-        error.hint = Some(if unfit && report.pool_maximum.is_none() {
+        let behind = |why: &Why| matches!(why, Why::Ahead { .. });
+        error.hint = Some(if report.declines.iter().any(|one| behind(&one.why)) {
+            "others asked before: `runner ticket list` shows who waits, and `runner ticket close N` takes a request out of the queue"
+                .into()
+        } else if unfit && report.pool_maximum.is_none() {
             "waiting does not help: require less (`--requires`), or ask another source".into()
         } else if report.never {
             "it never can: ask for fewer, or raise `maximum` in the source's configuration".into()

@@ -248,7 +248,10 @@ async fn find(provider: &dyn Provider, doomed: &Doomed) -> crate::provider::Resu
                 Err(error)
             }
             _ => {
-                tracing::warn!(%error, "what carries the token of `{}` cannot be listed", doomed.name);
+                tracing::warn!(
+                    "what carries the token of `{}` cannot be listed: {error}",
+                    doomed.name
+                );
                 Ok(None)
             }
         },

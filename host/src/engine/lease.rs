@@ -213,7 +213,7 @@ impl Engine {
         }
     }
 
-    fn holder_lives(&self, row: &InstanceRow) -> bool {
+    pub(super) fn holder_lives(&self, row: &InstanceRow) -> bool {
         let holder = row.lease.as_ref().and_then(|lease| lease.holder.as_deref());
         let Some(Ok(holder)) = holder.map(serde_json::from_str::<Holder>) else {
             return true;

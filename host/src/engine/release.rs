@@ -132,6 +132,10 @@ impl Engine {
                 if let Some(ticket) = ticket {
                     rung.extend(close_if_empty(tx, ticket, now)?);
                 }
+                let mut manner = manner;
+                if !definition.cleans && self.still_busy(tx, &mut row)? {
+                    manner.discard = true;
+                }
                 let operation = self.begin(tx, "release", &row, None)?;
                 let cleans = self.cleans(&definition, &row);
                 let verdict = if cleans {
@@ -145,7 +149,7 @@ impl Engine {
                     None => "to be cleaned",
                 };
                 tx.end_operation(operation, "ok", Some(detail), now)?;
-                decided.push((row, definition, verdict));
+                decided.push((row, definition, verdict, manner));
             }
             Ok::<_, EngineError>(decided)
         })?;
@@ -156,7 +160,7 @@ impl Engine {
 
         let mut ended = Vec::new();
         let mut tasks = tokio::task::JoinSet::new();
-        for (row, definition, verdict) in decided {
+        for (row, definition, verdict, manner) in decided {
             let name = row.name.clone();
             if verdict == Some(Verdict::Keep) {
                 self.settle_waiters(&row.source);
@@ -206,6 +210,24 @@ impl Engine {
         policies
     }
 
+    /// A command of the holder's never ended, as far as the books know: it may run there for as long as the instance exists.
+    fn still_busy(
+        &self,
+        tx: &Tx<'_>,
+        row: &mut InstanceRow,
+    ) -> std::result::Result<bool, StoreError> {
+        let now = self.now();
+        let running = tx.running(&row.name, "run")?;
+        for one in &running {
+            tx.end_operation(one.id, "interrupted", None, now)?;
+        }
+        if let Some(one) = running.first() {
+            let shown = one.detail.as_deref().unwrap_or("a command");
+            row.trouble = Some(format!("`{shown}` may still run on it"));
+        }
+        Ok(!running.is_empty())
+    }
+
     /// Something must run between two holders.
     fn cleans(&self, definition: &Definition, row: &InstanceRow) -> bool {
         row.handle.is_some() && (self.has(HookPoint::Release, definition) || definition.cleans)
@@ -225,7 +247,8 @@ impl Engine {
             .as_ref()
             .and_then(|pool| self.catalogue().pool(pool));
         let source = policies.get(&row.source).cloned().flatten();
-        let verdict = if manner.discard || row.handle.is_none() {
+        // What failed its last check is no gift to the next holder.
+        let verdict = if manner.discard || row.handle.is_none() || row.check_failures > 0 {
             Verdict::Discard
         } else {
             plan::release(tx.release_view(row, source, pool, now)?)

@@ -1,9 +1,9 @@
 //! Picking up what dead processes left behind. Not a special mode: every verb that changes things begins here, and it
 //! costs one look at an index that is nearly always empty.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use runner_core::id::InstanceName;
+use runner_core::id::{InstanceName, SourceName};
 use runner_core::instance::{Event, State};
 use runner_core::plan::RowId;
 use tokio::task::JoinSet;
@@ -18,7 +18,28 @@ pub struct RepairReport {
     /// Taken from a dead process and finished.
     pub finished: Vec<InstanceName>,
     /// Not finished yet: tried again later.
-    pub pending: Vec<(InstanceName, EngineError)>,
+    pub pending: Vec<(InstanceName, SourceName, EngineError)>,
+}
+
+impl RepairReport {
+    /// Says what is not finished, once for each source: a backend that is down can hold up many.
+    pub(super) fn tell(&self) {
+        let mut sources: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (name, source, error) in &self.pending {
+            sources.entry(source).or_default().push((name, error));
+        }
+        for (source, pending) in sources {
+            for (name, error) in pending.iter().take(1) {
+                let what = match pending.len() {
+                    1 => format!("`{name}` cannot be cleaned up now, and is"),
+                    count => {
+                        format!("{count} instances of `{source}` cannot be cleaned up now, and are")
+                    }
+                };
+                tracing::warn!("{what} tried again: {}", chain(error));
+            }
+        }
+    }
 }
 
 /// One thing to put right. They have nothing to do with each other: whose provider hangs holds up nobody else.
@@ -60,6 +81,7 @@ impl Engine {
             report.finished.extend(done.finished);
             report.pending.extend(done.pending);
         }
+        report.tell();
         Ok(report)
     }
 
@@ -119,6 +141,7 @@ impl Engine {
                 self.take_over(row, &mut report).await;
             }
         }
+        report.tell();
         for (ticket, worker) in self
             .store()
             .read::<_, StoreError>(|tx| tx.waiting_workers())?
@@ -140,17 +163,11 @@ impl Engine {
     }
 
     async fn take_over(&self, row: InstanceRow, report: &mut RepairReport) {
-        let name = row.name.clone();
+        let (name, source) = (row.name.clone(), row.source.clone());
         match self.finish(row).await {
             Ok(true) => report.finished.push(name),
             Ok(false) => {}
-            Err(error) => {
-                tracing::warn!(
-                    "`{name}` cannot be cleaned up now, and is tried again: {}",
-                    chain(&error)
-                );
-                report.pending.push((name, error));
-            }
+            Err(error) => report.pending.push((name, source, error)),
         }
     }
 

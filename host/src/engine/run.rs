@@ -70,6 +70,9 @@ impl Engine {
             Ok(status) => Ok(status),
             Err(error) => {
                 let rebooted = self.was_rebooted(&row, &definition, &error).await;
+                if error.kind == ErrorKind::Gone && verb(self, &row) == "run" {
+                    self.suspect(&row, &error.to_string());
+                }
                 let lost = self.lost(&row, error);
                 Err(match rebooted {
                     true => {
@@ -96,6 +99,15 @@ impl Engine {
                 format!("the lease of `{}` has expired", row.name),
             )
             .hint("acquire another one; `lease_ttl` or `--ttl` sets how long a lease lasts, `runner lease renew` makes it last longer"));
+        }
+        if !scripts_own && row.state == State::Leased && !self.holder_lives(&row) {
+            return Err(EngineError::new(
+                FailureKind::NotLeased,
+                format!("the lease of `{}` ended with its holder", row.name),
+            )
+            .hint(
+                "acquire another one; `--holder-pid` and `--hold` say whose end is the lease's",
+            ));
         }
         if scripts_own
             || (row.state == State::Leased
@@ -128,14 +140,13 @@ impl Engine {
         instance: &Instance,
         shown: &str,
     ) -> Result<OperationId> {
-        let of_script = self.0.identity.script_of.as_ref() == Some(&row.token);
-        let verb = if of_script { "script" } else { "run" };
+        let verb = verb(self, row);
         let operation = self
             .store()
             .write::<_, EngineError>(Durability::Process, |tx| {
                 self.begin(tx, verb, row, Some(shown))
             })?;
-        if of_script {
+        if verb == "script" {
             return Ok(operation);
         }
         let mut bell = None;
@@ -247,6 +258,14 @@ impl Engine {
         } else {
             failed
         }
+    }
+}
+
+/// What a command is in the log: one of the holder's, or of a script about the instance.
+fn verb(engine: &Engine, row: &InstanceRow) -> &'static str {
+    match engine.0.identity.script_of.as_ref() == Some(&row.token) {
+        true => "script",
+        false => "run",
     }
 }
 

@@ -356,6 +356,7 @@ impl<'a> Service<'a> {
             self.tasks.spawn(async move {
                 let mut report = RepairReport::default();
                 let done = engine.attend(chore, &mut report).await;
+                report.tell();
                 if let Err(error) = &done {
                     tracing::error!("{}", chain(error));
                 }

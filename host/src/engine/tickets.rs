@@ -357,9 +357,13 @@ impl Engine {
             .filter(|one| one.state == State::Leased)
             .filter_map(HeldInstance::of)
             .collect();
+        // Whoever plans next writes it down; it is over already.
+        let late = row.state == TicketState::Waiting
+            && row.deadline.is_some_and(|deadline| deadline <= self.now());
+        let state = if late { TicketState::Failed } else { row.state };
         Ok(TicketStatus {
             id: row.id,
-            state: row.state.as_str(),
+            state: state.as_str(),
             asked: row.asked,
             tags: parse(&row.tags, "ticket")?,
             requires: row.requires,
@@ -371,7 +375,10 @@ impl Engine {
             deadline: row.deadline,
             served: row.served_at,
             ended: row.ended_at,
-            reason: row.reason,
+            reason: match late {
+                true => Some("its time is over".into()),
+                false => row.reason,
+            },
             instances,
         })
     }

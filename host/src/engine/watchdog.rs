@@ -250,6 +250,30 @@ impl Engine {
         Ok(Finding::Failed { failures, error })
     }
 
+    /// A command found it gone. Its holder keeps the lease; nobody is given the instance after that.
+    pub(super) fn suspect(&self, row: &InstanceRow, text: &str) {
+        let now = self.now();
+        let noted = self.store().write::<_, StoreError>(Durability::Full, |tx| {
+            let mut current = tx.instance_by_id(row.id)?;
+            if !same_life(&current, row) {
+                return Ok(());
+            }
+            current.check_failures += 1;
+            current.trouble = Some(text.to_owned());
+            tx.save(&mut current, None, now)?;
+            tx.note(&NewEvent {
+                instance: Some(&row.name),
+                source: Some(&row.source),
+                ticket: current.ticket,
+                detail: Some(text),
+                ..NewEvent::new("check", "failed", now)
+            })
+        });
+        if let Err(error) = noted {
+            tracing::warn!(%error, "cannot note that `{}` is gone", row.name);
+        }
+    }
+
     /// A dead instance: whoever holds it is told, and what may be left of it is destroyed.
     pub(super) async fn bury(&self, row: InstanceRow, why: &EngineError) -> Result<()> {
         let now = self.now();

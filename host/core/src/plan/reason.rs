@@ -57,6 +57,14 @@ impl fmt::Display for Decline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = &self.source;
         match &self.why {
+            Why::Maximum {
+                maximum: Limit::At(maximum),
+                live,
+            } if live < maximum => write!(
+                f,
+                "source `{source}` has room for {} more below its maximum of {maximum} ({live} exist)",
+                maximum - live
+            ),
             Why::Maximum { maximum, live } => {
                 write!(
                     f,
