@@ -452,7 +452,7 @@ pub(super) fn locator(plugin: &PluginPath) -> Locator {
 }
 
 /// How the command line names it.
-fn argument_of(source: &SourceArgument, options: &[(String, String)]) -> String {
+pub(super) fn argument_of(source: &SourceArgument, options: &[(String, String)]) -> String {
     match source {
         SourceArgument::Named(name) => name.to_string(),
         SourceArgument::File {

@@ -86,6 +86,8 @@ pub struct TestOptions {
     // Systems.
     /// Systems of this backend come from this source.
     pub sources: Vec<(String, String)>,
+    /// Plugins get what they ask for, for this run.
+    pub grant: bool,
     /// For systems without a password of their own; none is a random one.
     pub password: Option<String>,
     pub reuse: bool,

@@ -2,6 +2,7 @@
 
 use runner_tests::backends::podman::{IMAGE, Podman};
 use runner_tests::backends::rootfs;
+use runner_tests::guests;
 use runner_tests::skip::{is_root, skip};
 
 use super::{Project, entry, log, total};
@@ -41,6 +42,52 @@ fn a_plugin_that_is_not_there_is_named() {
     let told = entry(&outcome, "Cannot allocate humbox:this-machine: ");
     assert!(told.contains("needs the plugin `humbox`"), "{told}");
     assert_eq!(total(&outcome, "Aborted tasks"), 1);
+}
+
+#[test]
+fn a_component_file_gets_what_its_user_grants_and_no_project_can() {
+    let project = Project::new();
+    let backend = project.env.path("backend");
+    for part in ["live", "homes"] {
+        std::fs::create_dir_all(backend.join(part)).unwrap();
+    }
+    let project = project
+        .on(&format!(
+            "  own:\n    type: ./own.wasm\n    backend: {}\n    systems: [this-machine]\n",
+            backend.display()
+        ))
+        .executes("s/t", "true");
+    project
+        .env
+        .write("work/own.wasm", std::fs::read(guests::fake()).unwrap());
+    // Its instances see this machine's own root.
+    project.write();
+    let text = std::fs::read_to_string(project.path("spread.yaml")).unwrap();
+    let place = project.env.path("demo").display().to_string();
+    let text = text.replace("/root/demo", &place);
+    project.env.write("work/spread.yaml", text);
+    let run = |args: &[&str]| {
+        let outcome = project.call(args).run();
+        std::fs::remove_dir_all(&place).ok();
+        outcome
+    };
+    let refused = || {
+        let outcome = run(&[]).code(1);
+        let told = entry(&outcome, "Cannot allocate own:this-machine: ");
+        assert!(told.contains("is not granted"), "{told}");
+        told
+    };
+    refused();
+    run(&["--grant"]).ok();
+    let told = refused();
+    let command = told
+        .split('`')
+        .find(|text| text.starts_with("runner plugin grant"));
+    let source = command.and_then(|text| text.rsplit(' ').next());
+    project
+        .env
+        .grant(source.expect("the command that grants it"));
+    run(&[]).ok();
 }
 
 #[test]

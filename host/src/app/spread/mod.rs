@@ -17,7 +17,8 @@ use serde_json::{Map, Value};
 
 use super::catalogue::bound;
 use super::consent::{Answer, Consent, GrantAsk};
-use super::resolve::{Bound, invalid, json};
+use super::grants::parse_capabilities;
+use super::resolve::{Bound, argument_of, invalid, json};
 use super::{App, unloadable};
 use crate::config::{PluginPath, SourceArgument, SourceConfig};
 use crate::engine::{Draw, EngineError, Result};
@@ -122,15 +123,29 @@ fn locator(path: &PluginPath) -> Locator {
 }
 
 /// The scripts of a project are run because its user runs the project: that is the word that is asked for. Whatever else a
-/// plugin wants is for the user to say.
-struct OwnScripts<'a>(&'a dyn Consent);
+/// plugin wants is for the user to say; what the user granted to the very component, by its file and for no source, holds for
+/// backends that ask for no more.
+struct ForProject<'a> {
+    app: &'a App,
+    /// The component as a source of its own.
+    file: SourceName,
+    asked: &'a dyn Consent,
+}
 
-impl Consent for OwnScripts<'_> {
+impl Consent for ForProject<'_> {
     fn ask(&self, ask: &GrantAsk) -> Answer {
-        if ask.plugin == ADHOC {
+        let granted = || {
+            let store = self.app.store().ok()?;
+            let grant = store.read(|tx| tx.grant(&self.file, &ask.digest)).ok()??;
+            grant.revoked_at.is_none().then_some(())?;
+            parse_capabilities(&grant).ok()
+        };
+        if ask.plugin == ADHOC
+            || granted().is_some_and(|has| ask.requested.missing_from(&has).is_empty())
+        {
             Answer::Once
         } else {
-            self.0.ask(ask)
+            self.asked.ask(ask)
         }
     }
 }
@@ -140,10 +155,15 @@ impl Machines for Backends {
         if let Some(source) = self.sources.get(&wish.backend.name) {
             return self.app.draw(source, &[], &*self.consent);
         }
-        let (source, secrets) = self.source(wish)?;
+        let (plugin, source, secrets) = self.source(wish)?;
         let name = source.name.clone();
-        let resolved = self.app.resolve(source, name.to_string(), &[])?;
-        let consent = OwnScripts(&*self.consent);
+        let (argument, file) = self.as_file(&plugin, &source);
+        let resolved = self.app.resolve(source, argument, &[])?;
+        let consent = ForProject {
+            app: &self.app,
+            file,
+            asked: &*self.consent,
+        };
         let mut definition = self.app.define(resolved, &consent)?;
         if !secrets.is_empty() {
             let bound = bound(&definition.plugin, &name)?;
@@ -167,7 +187,10 @@ impl Machines for Backends {
 
 impl Backends {
     /// The source that a system of a backend is.
-    fn source(&self, wish: &Wish<'_>) -> Result<(SourceConfig, BTreeMap<String, String>)> {
+    fn source(
+        &self,
+        wish: &Wish<'_>,
+    ) -> Result<(PluginPath, SourceConfig, BTreeMap<String, String>)> {
         let (backend, system) = (wish.backend, wish.system);
         let plugin = plugin(&backend.kind, &self.directory);
         let mut keys = Keys::default();
@@ -192,10 +215,33 @@ impl Backends {
             plugin
         };
         let name = source_name(&backend.name, &system.name)?;
-        let mut source = SourceConfig::of_project(name, plugin, keys.options);
+        let mut source = SourceConfig::of_project(name, plugin.clone(), keys.options);
         // The workers of the system are the limit.
         source.maximum = Some(Limit::Unlimited);
-        Ok((source, keys.secrets))
+        Ok((plugin, source, keys.secrets))
+    }
+
+    /// The backend's component as `--source` takes it, with what the project says, and the name of that source.
+    fn as_file(&self, plugin: &PluginPath, source: &SourceConfig) -> (String, SourceName) {
+        let path = match plugin {
+            PluginPath::File(path) => path.clone(),
+            PluginPath::Name(name) => {
+                let installed = &self.app.plugins().dirs().installed;
+                installed.join(format!("{name}.wasm"))
+            }
+        };
+        let plain = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let options = source.options.iter();
+        let options = options.map(|(key, value)| (key.clone(), plain(value)));
+        let name = SourceConfig::adhoc(&path, &[]).name;
+        let argument = SourceArgument::File {
+            path,
+            options: options.collect(),
+        };
+        (argument_of(&argument, &[]), name)
     }
 
     /// What the plugin's schema knows of what the project says.

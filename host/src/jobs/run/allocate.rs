@@ -392,6 +392,12 @@ fn words(error: &EngineError) -> String {
         .and_then(|source| source.downcast_ref::<ProviderError>());
     match provider {
         Some(provider) => provider.message.clone(),
-        None => crate::engine::chain(error),
+        None => match &error.hint {
+            // The user must do something, and nobody else says what.
+            Some(hint) if error.kind == FailureKind::Denied => {
+                format!("{}; {hint}", crate::engine::chain(error))
+            }
+            _ => crate::engine::chain(error),
+        },
     }
 }

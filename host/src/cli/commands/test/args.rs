@@ -148,6 +148,10 @@ pub(crate) struct Test {
     #[arg(long, help_heading = RUNNING)]
     pub yes: bool,
 
+    /// Grant what the plugins of the project's backends ask for, for this call only
+    #[arg(long, help_heading = SYSTEMS)]
+    pub grant: bool,
+
     /// Take the systems of this backend from a source of runner
     #[arg(long = "source", value_name = "BACKEND=SOURCE", value_parser = replacement, help_heading = SYSTEMS)]
     pub sources: Vec<(String, String)>,
@@ -306,6 +310,7 @@ impl Test {
             abend: self.abend,
             leaks: leaks(self.check_leaks, self.leak_directories),
             yes: self.yes,
+            grant: self.grant,
             sources: self.sources,
             password: self.password.filter(|password| !password.is_empty()),
             reuse: self.reuse || (self.discard && reuse_pid.is_none()),

@@ -14,7 +14,7 @@ use crate::app::Consent;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, Outcome};
 use crate::cli::exit_code;
-use crate::cli::grant_dialog::Dialog;
+use crate::cli::grant_dialog::{Always, Dialog};
 use crate::cli::signals::{self, Signals};
 use crate::clock::{Clock, SystemClock};
 use crate::jobs::events::Stream;
@@ -52,6 +52,7 @@ pub(super) fn execute(plan: Plan, options: TestOptions, context: &Context) -> Ou
         Live::new(known.clone(), streamed)
     });
     let consent: Box<dyn Consent + Send + Sync> = match &view {
+        _ if options.grant => Box::new(Always),
         Some(view) => Box::new(view.around(Box::new(Dialog))),
         None => Box::new(Dialog),
     };
