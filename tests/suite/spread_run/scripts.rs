@@ -88,6 +88,20 @@ fn timeouts_warn_and_kill_the_whole_tree() {
 }
 
 #[test]
+fn what_runs_in_the_background_and_prints_nothing_serves_the_next_script() {
+    let outcome = Project::new()
+        .top("kill-timeout: 60s\n")
+        .task(
+            "s/t",
+            "prepare: nohup sleep 4321 > /dev/null 2>&1 < /dev/null & echo $! > pid\n\
+             execute: kill -0 $(cat pid)\nrestore: kill $(cat pid)\n",
+        )
+        .run(&[])
+        .ok();
+    assert_eq!(total(&outcome, "Successful tasks"), 1);
+}
+
+#[test]
 fn skipped_with_a_reason() {
     let project = Project::new()
         .top("suites:\n  s/:\n    summary: s\n  z/:\n    summary: z\n    skip:\n      - if: 'true'\n        reason: not today\n    restore: exit 1\n")

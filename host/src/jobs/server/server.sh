@@ -10,8 +10,8 @@
 #   u SEQ LENGTH NAME…    run the pieces, with the bytes that follow as their input
 #   q                     end
 #
-# What a script prints passes through as it is; when it and what it left in its process group have ended, `T SEQ STATUS`
-# follows. Two processes, so that `k` is heard while a script runs: a child reads, this one runs and waits. When this one is
+# What a script prints passes through as it is; when it has ended, and nothing that it left in its process group can print any
+# more, `T SEQ STATUS` follows. Two processes, so that `k` is heard while a script runs: a child reads, this one runs and waits. When this one is
 # killed nothing else keeps the connection open, so that nobody waits for an end that does not come.
 exec 3>&1 5<&0
 unset ${!SUDO_@}
@@ -50,18 +50,22 @@ slay() {
   kill -KILL $seen
 }
 
-# Waits for what the script left behind in its group. Zombies do not count: whoever should bury them may be slow.
+# Waits for what the script left behind in its group and can still print: it would do so in the middle of the next script. What
+# runs in the background and holds nothing of ours (a service for the next script) is left alone.
 linger() {
-  local f r left=
+  local f r d out=/proc/$$/fd/3 left=
   for f in /proc/[0-9]*/stat; do
     r=
     read -r r < "$f" || continue
     set -f; set -- ${r##*) }; set +f
-    [[ $3 == "$S" && $1 != [ZX] ]] && left+=" $f"
+    [[ $3 == "$S" ]] || continue
+    for d in "${f%/stat}"/fd/*; do
+      [[ $d -ef $out ]] && { left+=" $d"; break; }
+    done
   done
   [[ $left ]] || return 1
-  for f in $left; do
-    while read -r r < "$f" && set -- ${r##*) } && [[ $3 == "$S" && $1 != [ZX] ]]; do sleep 0.02; done
+  for d in $left; do
+    while [[ $d -ef $out ]]; do sleep 0.02; done
   done
 }
 
