@@ -57,9 +57,8 @@ fn a_component_file_gets_what_its_user_grants_and_no_project_can() {
             backend.display()
         ))
         .executes("s/t", "true");
-    project
-        .env
-        .write("work/own.wasm", std::fs::read(guests::fake()).unwrap());
+    let own = std::fs::read(guests::fake()).unwrap();
+    project.env.write("work/own.wasm", &own);
     // Its instances see this machine's own root.
     project.write();
     let text = std::fs::read_to_string(project.path("spread.yaml")).unwrap();
@@ -78,6 +77,10 @@ fn a_component_file_gets_what_its_user_grants_and_no_project_can() {
         told
     };
     refused();
+    // Nor does the name of a plugin of the program's own help.
+    project.env.write("work/own.wasm", renamed(&own));
+    assert!(refused().contains("plugin `adhoc`"));
+    project.env.write("work/own.wasm", &own);
     run(&["--grant"]).ok();
     let told = refused();
     let command = told
@@ -88,6 +91,21 @@ fn a_component_file_gets_what_its_user_grants_and_no_project_can() {
         .env
         .grant(source.expect("the command that grants it"));
     run(&[]).ok();
+}
+
+/// The fake, which says that it is the plugin for scripts of projects.
+fn renamed(fake: &[u8]) -> Vec<u8> {
+    let (said, says) = (br#""name": "fake""#, br#""name":"adhoc""#);
+    let mut bytes = fake.to_vec();
+    let mut found = 0;
+    for at in 0..=bytes.len() - said.len() {
+        if bytes[at..].starts_with(said) {
+            bytes[at..at + said.len()].copy_from_slice(says);
+            found += 1;
+        }
+    }
+    assert!(found > 0, "the fake has another manifest");
+    bytes
 }
 
 #[test]

@@ -122,11 +122,14 @@ fn locator(path: &PluginPath) -> Locator {
     }
 }
 
-/// The scripts of a project are run because its user runs the project: that is the word that is asked for. Whatever else a
+/// The scripts of a project are run because its user runs the project: that is the word that is asked for, and the program's own
+/// plugin for them has it. A name proves nothing: a project may bring a component that calls itself the same. Whatever else a
 /// plugin wants is for the user to say; what the user granted to the very component, by its file and for no source, holds for
 /// backends that ask for no more.
 struct ForProject<'a> {
     app: &'a App,
+    /// The backend's component is the program's own plugin for scripts.
+    scripts: bool,
     /// The component as a source of its own.
     file: SourceName,
     asked: &'a dyn Consent,
@@ -140,8 +143,7 @@ impl Consent for ForProject<'_> {
             grant.revoked_at.is_none().then_some(())?;
             parse_capabilities(&grant).ok()
         };
-        if ask.plugin == ADHOC
-            || granted().is_some_and(|has| ask.requested.missing_from(&has).is_empty())
+        if self.scripts || granted().is_some_and(|has| ask.requested.missing_from(&has).is_empty())
         {
             Answer::Once
         } else {
@@ -159,8 +161,10 @@ impl Machines for Backends {
         let name = source.name.clone();
         let (argument, file) = self.as_file(&plugin, &source);
         let resolved = self.app.resolve(source, argument, &[])?;
+        let reference = &resolved.component.reference;
         let consent = ForProject {
             app: &self.app,
+            scripts: reference.embedded && reference.name == ADHOC,
             file,
             asked: &*self.consent,
         };
@@ -234,7 +238,9 @@ impl Backends {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
+        // Rights do not hang on passwords, and what we say ends up in logs.
         let options = source.options.iter();
+        let options = options.filter(|(key, _)| !key.contains("password"));
         let options = options.map(|(key, value)| (key.clone(), plain(value)));
         let name = SourceConfig::adhoc(&path, &[]).name;
         let argument = SourceArgument::File {
