@@ -29,15 +29,16 @@ impl RepairReport {
             sources.entry(source).or_default().push((name, error));
         }
         for (source, pending) in sources {
-            for (name, error) in pending.iter().take(1) {
-                let what = match pending.len() {
-                    1 => format!("`{name}` cannot be cleaned up now, and is"),
-                    count => {
-                        format!("{count} instances of `{source}` cannot be cleaned up now, and are")
-                    }
-                };
-                tracing::warn!("{what} tried again: {}", chain(error));
-            }
+            let Some((name, error)) = pending.first() else {
+                continue;
+            };
+            let what = match pending.len() {
+                1 => format!("`{name}` cannot be cleaned up now, and is"),
+                count => {
+                    format!("{count} instances of `{source}` cannot be cleaned up now, and are")
+                }
+            };
+            tracing::warn!("{what} tried again: {}", chain(error));
         }
     }
 }

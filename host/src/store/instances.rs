@@ -167,6 +167,10 @@ pub(super) fn finish((mut row, word): (InstanceRow, RawState)) -> Result<Instanc
     Ok(row)
 }
 
+/// Rows that somebody must be working on, by the index that holds just these.
+const UNFINISHED: &str = "instances INDEXED BY instances_unfinished \
+     WHERE state NOT IN ('ready', 'leased', 'discarded') OR (state = 'leased' AND lease_confirmed = 0)";
+
 impl Tx<'_> {
     /// Records the intent to make an instance: its name, its slot, its token, in state `allocating`.
     pub fn insert_intent(&self, new: NewInstance<'_>) -> Result<InstanceRow> {
@@ -370,10 +374,9 @@ impl Tx<'_> {
 
     /// Who works on unfinished rows, each once; none: nobody does. The index alone answers it, before every verb.
     pub fn at_work(&self) -> Result<Vec<Option<WorkerId>>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT DISTINCT worker FROM instances INDEXED BY instances_unfinished \
-             WHERE state NOT IN ('ready', 'leased', 'discarded') OR (state = 'leased' AND lease_confirmed = 0)",
-        )?;
+        let mut statement = self
+            .connection
+            .prepare_cached(&format!("SELECT DISTINCT worker FROM {UNFINISHED}"))?;
         let workers =
             statement.query_map([], |row| Ok(row.get::<_, Option<String>>(0)?.map(WorkerId)))?;
         Ok(workers.collect::<rusqlite::Result<_>>()?)
@@ -382,13 +385,7 @@ impl Tx<'_> {
     /// Rows that somebody must be working on: making, destroying, or handing out. Whether that somebody lives is for
     /// [`super::Workers`] to say.
     pub fn unfinished(&self) -> Result<Vec<InstanceRow>> {
-        self.rows(
-            &format!(
-                "SELECT {COLUMNS} FROM instances INDEXED BY instances_unfinished \
-                 WHERE state NOT IN ('ready', 'leased', 'discarded') OR (state = 'leased' AND lease_confirmed = 0)"
-            ),
-            [],
-        )
+        self.rows(&format!("SELECT {COLUMNS} FROM {UNFINISHED}"), [])
     }
 
     pub(super) fn rows(

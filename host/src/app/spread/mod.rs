@@ -18,13 +18,12 @@ use serde_json::{Map, Value};
 use super::catalogue::bound;
 use super::consent::{Answer, Consent, GrantAsk};
 use super::grants::parse_capabilities;
-use super::resolve::{Bound, argument_of, invalid, json};
+use super::resolve::{Bound, argument_of, invalid, json, locator};
 use super::{App, unloadable};
 use crate::config::{PluginPath, SourceArgument, SourceConfig};
 use crate::engine::{Draw, EngineError, Result};
 use crate::jobs::load::{PluginKeys, Plugins};
 use crate::jobs::run::{Machines, Wish};
-use crate::plugin::Locator;
 use ancestors::{Around, Keys};
 pub use credentials::CloudEnvironment;
 
@@ -93,15 +92,10 @@ impl Plugins for App {
         }
         let path = plugin(kind, directory);
         let component = self.plugins().inspect(&locator(&path)).ok()?;
-        let schema = component.manifest.config.get("properties");
-        let known = schema.and_then(Value::as_object);
+        let known = component.manifest.keys().into_iter();
         Some(PluginKeys {
             plugin: component.manifest.name.clone(),
-            keys: known
-                .into_iter()
-                .flat_map(Map::keys)
-                .map(String::clone)
-                .collect(),
+            keys: known.map(str::to_owned).collect(),
         })
     }
 }
@@ -112,13 +106,6 @@ fn plugin(kind: &str, directory: &Path) -> PluginPath {
         PluginPath::File(directory.join(kind))
     } else {
         PluginPath::Name(ancestors::plugin_of(kind).to_owned())
-    }
-}
-
-fn locator(path: &PluginPath) -> Locator {
-    match path {
-        PluginPath::Name(name) => Locator::Name(name.clone()),
-        PluginPath::File(path) => Locator::File(path.clone()),
     }
 }
 
@@ -262,16 +249,15 @@ impl Backends {
             .plugins()
             .inspect(&locator(plugin))
             .map_err(|error| missing(backend, unloadable(error)))?;
-        let schema = component.manifest.config.get("properties");
-        let known = schema.and_then(Value::as_object);
+        let known = component.manifest.keys();
         let mut options = Map::new();
-        for key in known.into_iter().flat_map(Map::keys) {
+        for key in known.iter().copied() {
             let given = system.settings.get(key).or(backend.settings.get(key));
             if let Some(value) = given.filter(|value| !value.is_null()) {
-                options.insert(key.clone(), value.clone());
+                options.insert(key.to_owned(), value.clone());
             }
         }
-        let takes = |key: &str| known.is_some_and(|known| known.contains_key(key));
+        let takes = |key: &str| known.contains(&key);
         if takes("image") && !options.contains_key("image") {
             options.insert("image".into(), system.image.clone().into());
         }
