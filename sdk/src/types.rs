@@ -55,6 +55,16 @@ impl Request {
     pub fn workdir(&self) -> Result<&str, Error> {
         workdir(self.workdir.as_ref())
     }
+
+    /// What an `allocate` of this request may have left, for a wrapper that destroys it before it tries again.
+    pub fn leftover(&self) -> Doomed {
+        Doomed {
+            token: self.token.clone(),
+            handle: None,
+            name: self.name.clone(),
+            workdir: self.workdir.clone(),
+        }
+    }
 }
 
 impl Instance {

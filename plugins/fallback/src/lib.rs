@@ -81,12 +81,7 @@ impl Provider for Fallback {
     type Config = Config;
 
     fn allocate(ctx: &Ctx, request: &Request) -> Result<Allocated> {
-        let left = Doomed {
-            token: request.token.clone(),
-            handle: None,
-            name: request.name.clone(),
-            workdir: request.workdir.clone(),
-        };
+        let left = request.leftover();
         let count = ctx.config.tries.len();
         let mut failures = Vec::new();
         for (number, settings) in (1..).zip(&ctx.config.tries) {

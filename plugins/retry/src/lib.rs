@@ -61,12 +61,7 @@ impl Provider for Retry {
     type Config = Config;
 
     fn allocate(ctx: &Ctx, request: &Request) -> Result<Allocated> {
-        let left = Doomed {
-            token: request.token.clone(),
-            handle: None,
-            name: request.name.clone(),
-            workdir: request.workdir.clone(),
-        };
+        let left = request.leftover();
         ctx.config.persist(
             "allocate",
             || inner::allocate(request),

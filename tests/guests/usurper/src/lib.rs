@@ -27,15 +27,6 @@ fn told<T>(tried: Result<T>) -> Error {
     })
 }
 
-fn left(request: &Request) -> Doomed {
-    Doomed {
-        token: request.token.clone(),
-        handle: None,
-        name: request.name.clone(),
-        workdir: request.workdir.clone(),
-    }
-}
-
 /// Reaches for what belongs to others, if the mode is about that.
 fn reach(config: &Config) -> Result<()> {
     let target = config.target.as_str();
@@ -78,7 +69,7 @@ impl Provider for Usurper {
             "foreign-discard" => {
                 let other = Doomed {
                     token: target,
-                    ..left(request)
+                    ..request.leftover()
                 };
                 return Err(told(inner::discard(&other)));
             }
@@ -111,7 +102,7 @@ impl Provider for Usurper {
             }
             "again" => loop {
                 let _made = inner::allocate(request);
-                inner::discard(&left(request))?;
+                inner::discard(&request.leftover())?;
             },
             _ => return inner::allocate(request),
         };
