@@ -11,30 +11,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 
-/// Folders of `plugins/`, in the order of the table. Package `runner-plugin-NAME`.
-const PLUGINS: [&str; 18] = [
-    "adhoc",
-    "budget",
-    "chaos",
-    "chroot",
-    "command",
-    "container",
-    "ec2",
-    "fallback",
-    "gce",
-    "incus",
-    "kubernetes",
-    "linode",
-    "local",
-    "openstack",
-    "qemu",
-    "rename",
-    "retry",
-    "ssh",
-];
 const TARGET: &str = "wasm32-wasip2";
 /// Folders whose files the program carries for `plugin new`.
 const CARRIED: [&str; 6] = [
@@ -74,16 +53,34 @@ fn main() -> Result<()> {
     }
     println!("cargo::rerun-if-changed=build.rs");
 
+    let plugins = plugins(workspace)?;
     let target_dir = out.join("plugins");
-    build(workspace, &target_dir)?;
-    let table = table(&target_dir.join(TARGET).join("release"))?;
+    build(workspace, &plugins, &target_dir)?;
+    let table = table(&plugins, &target_dir.join(TARGET).join("release"))?;
     fs::write(out.join("embedded.rs"), table).context("writing `embedded.rs`")?;
     fs::write(out.join("carried.rs"), carried(workspace)?).context("writing `carried.rs`")?;
     Ok(())
 }
 
+/// The folders of `plugins/`, sorted: each holds the package `runner-plugin-NAME`.
+fn plugins(workspace: &Path) -> Result<Vec<String>> {
+    let folder = workspace.join("plugins");
+    let entries =
+        fs::read_dir(&folder).with_context(|| format!("reading `{}`", folder.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.with_context(|| format!("reading `{}`", folder.display()))?;
+        if entry.path().join("Cargo.toml").exists() {
+            let name = entry.file_name().into_string();
+            names.push(name.map_err(|name| anyhow!("the plugin {} is not UTF-8", name.display()))?);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Runs the nested cargo.
-fn build(workspace: &Path, target_dir: &Path) -> Result<()> {
+fn build(workspace: &Path, plugins: &[String], target_dir: &Path) -> Result<()> {
     let cargo = env::var_os("CARGO").context("cargo sets CARGO")?;
     let mut command = Command::new(cargo);
     command
@@ -93,7 +90,7 @@ fn build(workspace: &Path, target_dir: &Path) -> Result<()> {
     if workspace.join("Cargo.lock").exists() {
         command.arg("--locked");
     }
-    for name in PLUGINS {
+    for name in plugins {
         command.args(["--package", &format!("runner-plugin-{name}")]);
     }
     // What the outer build was told (flags, wrappers such as clippy's, coverage, target directory, profile) is not meant
@@ -145,9 +142,9 @@ fn build(workspace: &Path, target_dir: &Path) -> Result<()> {
 }
 
 /// The Rust source of the table.
-fn table(built: &Path) -> Result<String> {
+fn table(plugins: &[String], built: &Path) -> Result<String> {
     let mut rows = String::new();
-    for name in PLUGINS {
+    for name in plugins {
         let file = built.join(format!("runner_plugin_{name}.wasm"));
         let bytes = fs::read(&file).with_context(|| format!("reading `{}`", file.display()))?;
         let mut digest = String::new();

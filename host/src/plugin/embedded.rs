@@ -26,33 +26,19 @@ pub(super) fn by_digest(digest: &str) -> Option<&'static Embedded> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn the_table_is_complete_and_true() {
-        let names: Vec<_> = EMBEDDED.iter().map(|embedded| embedded.name).collect();
-        assert_eq!(
-            names,
-            [
-                "adhoc",
-                "budget",
-                "chaos",
-                "chroot",
-                "command",
-                "container",
-                "ec2",
-                "fallback",
-                "gce",
-                "incus",
-                "kubernetes",
-                "linode",
-                "local",
-                "openstack",
-                "qemu",
-                "rename",
-                "retry",
-                "ssh"
-            ]
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins");
+        let folders = std::fs::read_dir(folder).unwrap().flatten();
+        let packages = folders.filter(|entry| entry.path().join("Cargo.toml").exists());
+        let names: BTreeSet<_> = packages.map(|entry| entry.file_name()).collect();
+        assert!(
+            EMBEDDED.iter().map(|embedded| embedded.name).eq(&names),
+            "{names:?}"
         );
         for embedded in EMBEDDED {
             assert_eq!(
