@@ -67,6 +67,29 @@ impl TestEnv {
         self.directory.path().join(relative)
     }
 
+    /// No file of this world holds the secret: not the books, not logs, not what is handed on.
+    #[track_caller]
+    pub fn written_nowhere(&self, secret: &str) {
+        let mut folders = vec![self.path("")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)
+                .expect("a directory of the world")
+                .flatten()
+            {
+                let kind = entry.file_type().expect("a kind of file");
+                if kind.is_dir() {
+                    folders.push(entry.path());
+                } else if kind.is_file() {
+                    let bytes = std::fs::read(entry.path()).expect("a file of the world");
+                    let found = bytes
+                        .windows(secret.len())
+                        .any(|part| part == secret.as_bytes());
+                    assert!(!found, "it is in `{}`", entry.path().display());
+                }
+            }
+        }
+    }
+
     /// Where commands are called from, unless they say otherwise.
     pub fn work(&self) -> PathBuf {
         self.path("work")

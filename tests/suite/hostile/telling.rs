@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use runner_tests::{Outcome, TestEnv};
+use runner_tests::Outcome;
 
 use super::{LIMITS, World, printable};
 
@@ -28,26 +28,6 @@ fn untold(outcome: &Outcome) {
     let said: String = said.split_whitespace().collect();
     let hex: String = SECRET.bytes().map(|byte| format!("{byte:02x}")).collect();
     assert!(!said.contains(SECRET) && !said.contains(&hex), "{outcome}");
-}
-
-/// Nor in a file of this world: not in the books, not in logs, not in what is handed on.
-#[track_caller]
-fn written_nowhere(env: &TestEnv) {
-    let mut folders = vec![env.path("")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            let kind = entry.file_type().unwrap();
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else if kind.is_file() {
-                let bytes = std::fs::read(entry.path()).unwrap();
-                let found = bytes
-                    .windows(SECRET.len())
-                    .any(|part| part == SECRET.as_bytes());
-                assert!(!found, "it is in `{}`", entry.path().display());
-            }
-        }
-    }
 }
 
 #[test]
@@ -77,7 +57,7 @@ fn a_secret_in_errors_messages_and_what_was_printed() {
             said.push(world.env.runner(args).run());
         }
         said.iter().for_each(untold);
-        written_nowhere(&world.env);
+        world.env.written_nowhere(SECRET);
         world.calm();
         world.env.runner(["discard", "evil-0"]).run();
         world.assert_clean();
@@ -117,7 +97,7 @@ fn a_secret_in_what_is_shown_of_an_instance() {
     let status = world.env.runner(["status", "-v", "--json"]).run().ok();
     assert!(status.out().contains("{{secret:TOLD}}"), "{status}");
     untold(&status);
-    written_nowhere(&world.env);
+    world.env.written_nowhere(SECRET);
     world.env.runner(["release", &id]).run().ok();
     world.assert_clean();
 }
@@ -145,7 +125,7 @@ fn a_secret_in_a_recording_and_in_a_bundle() {
         .run();
     untold(&tested);
     assert!(bundle.exists(), "{tested}");
-    written_nowhere(&world.env);
+    world.env.written_nowhere(SECRET);
 }
 
 #[test]
