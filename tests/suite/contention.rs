@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use runner_tests::TestEnv;
 use runner_tests::fake::Fake;
 
-/// Cycles in total.
-const CYCLES: u32 = 2000;
+/// Cycles of each test.
+const CYCLES: u32 = 1250;
 const PROCESSES: u32 = 64;
 
 /// Each worker is one client: it acquires, marks the instance as its own in a way that only one can, and releases.

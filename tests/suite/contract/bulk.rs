@@ -9,11 +9,16 @@ use runner_tests::files::{Noise, digest};
 use super::bench::Bench;
 use super::over_every_provider;
 
-over_every_provider!(
-    a_gibibyte_through_run,
-    a_gibibyte_through_cp_from_and_to_files,
-    a_gibibyte_through_cp_from_and_to_streams,
-);
+/// `command` is left out: its bytes go through a program that the plugin names, as those of `container`, to the server of `ssh`.
+macro_rules! over {
+    ($($provider:ident),*) => {
+        $(over_every_provider!(
+            @ $provider: a_gibibyte_through_run, a_gibibyte_through_cp_from_and_to_files,
+            a_gibibyte_through_cp_from_and_to_streams
+        );)*
+    };
+}
+over!(local, ssh, chroot, container, fake);
 
 const GIB: u64 = 1 << 30;
 
