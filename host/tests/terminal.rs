@@ -313,7 +313,7 @@ async fn when_nobody_looks_any_more_the_command_is_hung_up() {
 async fn a_shared_group_gets_each_signal_once() {
     let mut user = User::at(
         "plain",
-        "trap 'echo once; n=$((n + 1))' INT; trap 'echo \"total $n\"; exit 7' TERM; \
+        "trap 'n=$((n + 1)); echo once' INT; trap 'echo \"total $n\"; exit 7' TERM; \
          echo up; while :; do sleep 0.01; done",
     );
     user.sees("pid ").await;
