@@ -4,6 +4,8 @@ The backend is git itself. A worktree lies in the instance's own directory, and 
 the books that it is for: both are in git's books from the moment there is anything at all.
 """
 
+from time import sleep
+
 from runner_sdk import config, failed, gone, invalid, output, run_in, succeed, text, unsupported
 from wit_world import exports
 from wit_world.exports.inventory import Entry
@@ -16,7 +18,7 @@ def label(ctx, token):
 
 def git(ctx, *words):
     """What git did about the source's repository, told in English."""
-    return output("env", "LC_ALL=C", "git", "-C", config(ctx).repository, *words)
+    return output("git", "-C", config(ctx).repository, *words, env={"LC_ALL": "C"})
 
 
 def worktrees(ctx):
@@ -53,10 +55,13 @@ class Provider(exports.Provider):
     def allocate(self, ctx, req):
         commit = commit_of(ctx)
         path = f"{req.workdir}/{label(ctx, req.token)}"
-        made = git(ctx, "worktree", "add", "--quiet", "--detach", path, commit)
-        if made.status != types.ExitStatus_Code(0):
-            raise failed(f"git cannot make the worktree: {text(made.stderr)}")
-        return types.Allocated(handle=path, access=types.Access_Plugin(), attributes=[("commit", commit)])
+        # Two that are made at once read each other's half-written books. `--force`: the first try may have been written down.
+        for pause in (0.1, 0.5, 1, 0):
+            made = git(ctx, "worktree", "add", "--quiet", "--force", "--detach", path, commit)
+            if made.status == types.ExitStatus_Code(0):
+                return types.Allocated(handle=path, access=types.Access_Plugin(), attributes=[("commit", commit)])
+            sleep(pause)
+        raise failed(f"git cannot make the worktree: {text(made.stderr)}")
 
     def run(self, ctx, inst, cmd, io):
         return run_in(inst.handle, cmd, io, "env", "--")

@@ -53,10 +53,11 @@ def text(raw: bytes) -> str:
     return raw.decode(errors="replace").rstrip("\r\n")
 
 
-def output(*argv: str | bytes, stdin: bytes = b"") -> process.Captured:
-    """Runs a program and answers what it printed and how it ended, whatever that was."""
+def output(*argv: str | bytes, stdin: bytes = b"", env: dict[str, str] | None = None) -> process.Captured:
+    """Runs a program, with more variables in its environment, and answers what it printed and how it ended, whatever that was."""
     raw = [arg.encode() if isinstance(arg, str) else arg for arg in argv]
-    return process.output(types.Command(argv=raw, env=[], cwd=None, tty=False, id=""), stdin)
+    variables = [(name, value.encode()) for name, value in (env or {}).items()]
+    return process.output(types.Command(argv=raw, env=variables, cwd=None, tty=False, id=""), stdin)
 
 
 def succeed(*argv: str | bytes, stdin: bytes = b"") -> str:
