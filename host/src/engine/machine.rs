@@ -15,7 +15,11 @@ use crate::provider::{
 };
 use crate::store::{Durability, InstanceRow, OperationId};
 
-/// See the module. Dropping it notes the end.
+/// What its operation is called. One without an end dooms the instance when it is released: whoever had it was killed, and nobody
+/// knows what is on it.
+pub(super) const VERB: &str = "test";
+
+/// See the module. Only [`Machine::finish`] notes the end: who drops it without that leaves it as a killed process does.
 pub struct Machine {
     engine: Engine,
     row: InstanceRow,
@@ -45,7 +49,7 @@ impl Engine {
         let operation = self
             .store()
             .write::<_, EngineError>(Durability::Process, |tx| {
-                self.begin(tx, "test", &row, Some(what))
+                self.begin(tx, VERB, &row, Some(what))
             })?;
         Ok(Machine {
             engine: self.clone(),
@@ -97,6 +101,11 @@ impl Machine {
         })
     }
 
+    /// Notes that nothing more is run on it, and that what is left on it is known. To be called before it is released.
+    pub fn finish(&self) {
+        self.engine.end(self.operation, &Ok(()));
+    }
+
     /// Renews the lease again and again.
     pub async fn keep(&self) -> Infallible {
         self.engine.heartbeat(&self.row).await
@@ -131,11 +140,5 @@ impl Machine {
                 error,
             )),
         }
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        self.engine.end(self.operation, &Ok(()));
     }
 }

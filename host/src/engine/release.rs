@@ -22,6 +22,8 @@ pub enum Destination {
     Usual,
     /// To this shelf.
     Shelf(String),
+    /// As usual where the provider cleans what comes back, else away: something of the holder's is still on it.
+    Unclean,
     /// Away: it is destroyed even if it could be kept.
     Nowhere,
 }
@@ -33,6 +35,8 @@ pub(super) struct Manner {
     pub(super) shelf: Option<ShelfId>,
     /// Destroy them whatever the limits say.
     pub(super) discard: bool,
+    /// Destroy them unless their provider cleans them.
+    pub(super) unclean: bool,
     /// They were made for a shelf and never used.
     pub(super) unused: bool,
 }
@@ -70,6 +74,7 @@ impl Engine {
         match to {
             Destination::Usual => {}
             Destination::Shelf(name) => manner.shelf = Some(self.own_shelf(name)?.id),
+            Destination::Unclean => manner.unclean = true,
             Destination::Nowhere => manner.discard = true,
         }
         let mut ended = Vec::new();
@@ -133,8 +138,11 @@ impl Engine {
                     rung.extend(close_if_empty(tx, ticket, now)?);
                 }
                 let mut manner = manner;
-                if !definition.cleans && self.still_busy(tx, &mut row)? {
-                    manner.discard = true;
+                let busy = self.still_busy(tx, &row)?;
+                // What cleaning is for.
+                if !definition.cleans {
+                    manner.discard |= manner.unclean || busy.is_some();
+                    row.trouble = busy.or(row.trouble.take());
                 }
                 let operation = self.begin(tx, "release", &row, None)?;
                 let cleans = self.cleans(&definition, &row);
@@ -210,22 +218,23 @@ impl Engine {
         policies
     }
 
-    /// A command of the holder's never ended, as far as the books know: it may run there for as long as the instance exists.
+    /// A command of the holder's never ended, as far as the books know: it may run there for as long as the instance exists. Nor
+    /// did the holder of a [`Machine`](super::Machine) put it in order, whose commands are not noted one by one.
     fn still_busy(
         &self,
         tx: &Tx<'_>,
-        row: &mut InstanceRow,
-    ) -> std::result::Result<bool, StoreError> {
+        row: &InstanceRow,
+    ) -> std::result::Result<Option<String>, StoreError> {
         let now = self.now();
-        let running = tx.running(&row.name, "run")?;
-        for one in &running {
-            tx.end_operation(one.id, "interrupted", None, now)?;
+        let mut busy = None;
+        for verb in ["run", super::machine::VERB] {
+            for one in tx.running(&row.name, verb)? {
+                tx.end_operation(one.id, "interrupted", None, now)?;
+                let shown = one.detail.as_deref().unwrap_or("a command");
+                busy.get_or_insert_with(|| format!("`{shown}` may still run on it"));
+            }
         }
-        if let Some(one) = running.first() {
-            let shown = one.detail.as_deref().unwrap_or("a command");
-            row.trouble = Some(format!("`{shown}` may still run on it"));
-        }
-        Ok(!running.is_empty())
+        Ok(busy)
     }
 
     /// Something must run between two holders.

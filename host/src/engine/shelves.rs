@@ -285,7 +285,7 @@ impl Engine {
         let manner = Manner {
             shelf: Some(shelf.id),
             unused: true,
-            discard: false,
+            ..Manner::default()
         };
         for released in self.release_as(rows, manner).await? {
             if !matches!(released.end, ReleaseEnd::Kept) {

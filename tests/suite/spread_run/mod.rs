@@ -7,6 +7,7 @@ mod backends;
 mod bytes;
 mod endings;
 mod failures;
+mod fleet;
 mod interrupts;
 mod machines;
 mod results;

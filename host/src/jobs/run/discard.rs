@@ -54,7 +54,8 @@ async fn destroy(setup: &Setup, backend: &str, system: &str, entry: &Entry) -> R
     let of = setup.project.backends.iter().find(|it| it.name == backend);
     let (name, lease, to) = if let Some(instance) = entry.instance() {
         let to = match of {
-            Some(backend) if setup.machines.gives_back(backend) => Destination::Usual,
+            // The project of the run that kept it is on it.
+            Some(backend) if setup.machines.gives_back(backend) => Destination::Unclean,
             Some(_) | None => Destination::Nowhere,
         };
         (InstanceName::typed(instance), None, to)

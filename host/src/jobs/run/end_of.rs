@@ -3,11 +3,11 @@
 use super::send;
 use super::shop::{Shop, chain};
 use super::station::{Station, Tree};
-use crate::engine::{Destination, ReleaseEnd};
+use crate::engine::{Acquired, Destination, ReleaseEnd};
 use crate::jobs::events::What;
 
 /// The worker is done with it.
-pub(super) async fn close(shop: &Shop, station: Station, system: usize) {
+pub(super) async fn close(shop: &Shop, mut station: Station, system: usize) {
     if !shop.setup.options.reuse {
         return discard(shop, station, system, false).await;
     }
@@ -16,12 +16,14 @@ pub(super) async fn close(shop: &Shop, station: Station, system: usize) {
         station.label.clone(),
         station.address.clone(),
     );
-    let (_, lease, _) = station.close().await;
+    // First: what is neither kept nor under way would go back with the project on it, should we be killed in between.
+    let confirmed = station.lease.take().map(Acquired::confirm);
+    drop(station.close().await);
     // One that was kept before is not worth a word, and its lease is held already.
-    let Some(lease) = lease else {
+    let Some(confirmed) = confirmed else {
         return;
     };
-    match lease.confirm() {
+    match confirmed {
         Ok(()) => shop.stream().emit(What::Keeping {
             worker,
             machine,
@@ -47,15 +49,16 @@ pub(super) async fn discard(shop: &Shop, mut station: Station, system: usize, of
     });
     let (backend, number) = shop.place(system);
     let backend = shop.setup.project.backend(backend);
-    let back = shop.setup.machines.gives_back(backend) && fit_for_others(shop, &mut station).await;
+    let to = if !shop.setup.machines.gives_back(backend) {
+        Destination::Nowhere
+    } else if fit_for_others(shop, &mut station).await {
+        Destination::Usual
+    } else {
+        Destination::Unclean
+    };
     let (machine, lease, entry) = station.close().await;
     let name = machine.name().clone();
     drop(machine);
-    let to = if back {
-        Destination::Usual
-    } else {
-        Destination::Nowhere
-    };
     let released = shop.setup.engine.release(&[name], &to).await;
     drop(lease);
     let trouble = match released {
@@ -82,8 +85,16 @@ pub(super) async fn discard(shop: &Shop, mut station: Station, system: usize, of
     }
 }
 
-/// Whoever is handed the machine next finds no project on it. False: it is of no use to anybody.
+/// Whoever is handed the machine next finds no project on it. False: as it is, it is of no use to anybody.
 async fn fit_for_others(shop: &Shop, station: &mut Station) -> bool {
+    if station.unrestored {
+        let text = format!(
+            "not everything that ran on {} was restored: it goes to nobody else as it is",
+            station.label
+        );
+        shop.stream().emit(What::Note { text });
+        return false;
+    }
     match station.tree {
         Tree::Nothing => true,
         Tree::Foreign => false,
@@ -94,7 +105,7 @@ async fn fit_for_others(shop: &Shop, station: &mut Station) -> bool {
                 Err(error) => {
                     shop.stream().emit(What::Note {
                         text: format!(
-                            "cannot remove the project from {}, which is destroyed: {error}",
+                            "cannot remove the project from {}, which goes to nobody else as it is: {error}",
                             station.label
                         ),
                     });

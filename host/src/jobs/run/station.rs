@@ -25,6 +25,8 @@ pub(super) struct Station {
     pub(super) address: String,
     /// Whose files are where the project belongs.
     pub(super) tree: Tree,
+    /// Not everything that was run on it was restored.
+    pub(super) unrestored: bool,
     /// What paths of the project begin with here: empty, or the directory that the machine is.
     pub(super) root: String,
     server: Option<ScriptServer>,
@@ -68,6 +70,7 @@ impl Station {
             entry: found.entry,
             address: found.address,
             tree: Tree::Nothing,
+            unrestored: false,
             root: machine.directory().unwrap_or_default(),
             machine,
             server: None,
@@ -115,13 +118,14 @@ impl Station {
         self.server = None;
     }
 
-    /// Ends the server in order, and the heartbeat.
+    /// Ends the server in order, the heartbeat, and with them the machine's operation: what is left on it is known now.
     pub(super) async fn close(mut self) -> (Arc<Machine>, Option<Acquired>, Entry) {
         if let Some(server) = self.server.take() {
             // One that hangs is not waited for: its end of the pipe is closed.
             let _closed = tokio::time::timeout(Duration::from_secs(5), server.close()).await;
         }
         self.keeping.abort();
+        self.machine.finish();
         let machine = Arc::clone(&self.machine);
         let lease = self.lease.take();
         let entry = self.entry.clone();

@@ -204,6 +204,7 @@ impl Hands<'_> {
                 }
                 Outcome::Lost => {
                     self.cause = String::from_utf8_lossy(&done.output).into_owned();
+                    self.station.unrestored = true;
                     return Outcome::Lost;
                 }
                 Outcome::Failed | Outcome::Skip => {}
@@ -272,6 +273,7 @@ impl Hands<'_> {
         }
         if done.outcome == Outcome::Lost {
             self.cause = format!("the machine {} was lost", self.station.label);
+            self.station.unrestored = true;
         }
         let why = if failed && verb != Verb::Debug && options.debug {
             Some(ShellWhy::Debug)
@@ -367,6 +369,8 @@ impl Hands<'_> {
                 results.abort(stream, JobNumber(job), name(job), Some(worker), &self.cause);
             }
             Verdict::Failed { level, verb, job } => {
+                // With `-abend` nothing is restored any more.
+                self.station.unrestored |= verb == Verb::Restore || shop.setup.options.abend;
                 let label = shop.view(job).label(of_matrix(level));
                 results.fail(stream, (level, verb), JobNumber(job), label, worker);
             }
