@@ -1,22 +1,28 @@
 //! A program on a terminal: a real pty, with a size, whose other end the test holds.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{PipeWriter, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcgetwinsize, tcsetwinsize};
 
 /// A program that believes a person sits in front of it.
 #[derive(Debug)]
 pub struct Terminal {
-    master: File,
+    /// None once it is closed.
+    master: Option<File>,
     slave: OwnedFd,
     child: Child,
     seen: Arc<Mutex<Vec<u8>>>,
+    /// Its end stops the reader.
+    reading: Option<(PipeWriter, JoinHandle<()>)>,
 }
 
 impl Terminal {
@@ -67,26 +73,54 @@ impl Terminal {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let mut reader = master.try_clone().expect("a copy of the descriptor");
         let sink = Arc::clone(&seen);
-        // Ends with an error when the last holder of the other end closes it.
-        std::thread::spawn(move || {
+        let (stopped, stop) = std::io::pipe().expect("a pipe");
+        let thread = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+            loop {
+                let mut both = [
+                    PollFd::new(&reader, PollFlags::IN),
+                    PollFd::new(&stopped, PollFlags::IN),
+                ];
+                match poll(&mut both, None) {
+                    Err(Errno::INTR) => continue,
+                    other => drop(other.expect("polling")),
+                }
+                if !both[1].revents().is_empty() {
+                    return;
+                }
+                // An error when the last holder of the other end closes it.
+                let Ok(count @ 1..) = reader.read(&mut buffer) else {
+                    return;
+                };
                 sink.lock()
                     .expect("no panic")
                     .extend_from_slice(&buffer[..count]);
             }
         });
         Self {
-            master,
+            master: Some(master),
             slave,
             child,
             seen,
+            reading: Some((stop, thread)),
         }
+    }
+
+    fn master(&self) -> &File {
+        self.master.as_ref().expect("the terminal is closed")
+    }
+
+    /// Closes the terminal, as closing its window does. What was shown stays readable.
+    pub fn hang_up(&mut self) {
+        let (stop, thread) = self.reading.take().expect("the terminal is closed");
+        drop(stop);
+        thread.join().expect("no panic");
+        self.master = None;
     }
 
     /// Types.
     pub fn type_in(&mut self, keys: &str) {
-        self.master
+        self.master()
             .write_all(keys.as_bytes())
             .expect("the terminal takes keys");
     }
@@ -99,7 +133,7 @@ impl Terminal {
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
-        tcsetwinsize(&self.master, size).expect("the window size");
+        tcsetwinsize(self.master(), size).expect("the window size");
     }
 
     /// The window size as the terminal has it now.

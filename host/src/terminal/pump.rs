@@ -2,11 +2,12 @@
 //!
 //! Threads, because a terminal's descriptor is shared with the shell and must not be made non-blocking.
 
-use std::io::{self, PipeReader, PipeWriter};
+use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -20,6 +21,9 @@ use super::raw::{Mode, Raw};
 use crate::provider::Stdio;
 
 const CHUNK: usize = 64 * 1024;
+
+/// How long a command may go on without the terminal that it had.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A terminal for one command.
 pub struct Terminal {
@@ -68,17 +72,22 @@ impl Terminal {
     }
 
     /// Drives `command`, which owns the streams that `open` gave, with the user's terminal in raw mode, until it has ended
-    /// and everything it wrote is shown. Window sizes follow. When the user's terminal goes away the command's is hung up.
+    /// and everything it wrote is shown. Window sizes follow. When the user's terminal goes away the command's is hung up, and
+    /// a command that goes on nevertheless is dropped after [`PATIENCE`].
     ///
     /// # Errors
-    /// When the pump cannot be started; the command has not been polled then.
+    /// When the pump cannot be started; the command has not been polled then. When the terminal went away and the command
+    /// did not end.
     pub async fn drive<T>(self, command: impl Future<Output = T>) -> io::Result<T> {
         let raw = Raw::enter(&self.input)?;
         // The ends of these two pipes are events: the command has ended; nothing is shown any more.
         let (ended, awaiting_command) = io::pipe()?;
         let (shown_all, showing_on) = io::pipe()?;
+        // A byte in this one: the user's terminal is gone.
+        let (hung_up, mut hang_up) = io::pipe()?;
         let resized = Resized::watch()?;
         let (shown, all_shown) = oneshot::channel();
+        let (gone, going) = oneshot::channel();
         let master = Arc::new(self.master);
         let typing = Typing {
             input: self.input,
@@ -92,16 +101,33 @@ impl Terminal {
             master,
             output: self.output,
             ended,
+            hung_up,
             _on: showing_on,
         };
         spawn("terminal-in", move || {
-            // The end of typing is no failure: the command may still run and show things.
-            drop(typing.run(&resized));
+            // Another end of typing is no failure: the command may still run and show things.
+            if matches!(typing.run(&resized), Ok(Over::Gone)) {
+                // Whoever is not there to hear either of them has ended.
+                let _shown_all = hang_up.write_all(b"!");
+                let _ended = gone.send(());
+            }
         })?;
         spawn("terminal-out", move || {
             drop(shown.send(showing.run()));
         })?;
-        let result = command.await;
+        let overdue = async {
+            match going.await {
+                Ok(()) => tokio::time::sleep(PATIENCE).await,
+                Err(_ended) => std::future::pending().await,
+            }
+        };
+        let result = tokio::select! {
+            result = command => result,
+            () = overdue => {
+                let what = "the terminal went away, and what ran on it did not end";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+            }
+        };
         // Both threads see the end of this pipe.
         drop(awaiting_command);
         // An error means that nobody looks at the output any more; the command's end is what counts.
@@ -118,6 +144,14 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
         .map(drop)
 }
 
+/// Why nothing more is typed.
+enum Over {
+    /// The command has ended, or shows nothing any more.
+    Command,
+    /// The user's terminal is gone.
+    Gone,
+}
+
 /// From the user to the command.
 struct Typing {
     input: OwnedFd,
@@ -130,7 +164,7 @@ struct Typing {
 
 impl Typing {
     /// When it and `Showing` have returned, the command's terminal is hung up.
-    fn run(self, resized: &Resized) -> io::Result<()> {
+    fn run(self, resized: &Resized) -> io::Result<Over> {
         let mut buffer = vec![0; 4096];
         let mut open = true;
         // It may have changed before anybody watched.
@@ -151,7 +185,7 @@ impl Typing {
                 ),
             ])?;
             if ended || shown_all {
-                return Ok(());
+                return Ok(Over::Command);
             }
             if size {
                 resized.clear()?;
@@ -162,8 +196,7 @@ impl Typing {
             }
             if input && open {
                 match rustix::io::read(&self.input, &mut buffer) {
-                    // The user's terminal is gone, and whoever shows things will notice as well.
-                    Ok(0) | Err(Errno::IO) if self.mode.is_some() => return Ok(()),
+                    Ok(0) | Err(Errno::IO) if self.mode.is_some() => return Ok(Over::Gone),
                     Ok(0) => {
                         open = false;
                         self.write(&[self.end_of_input()])?;
@@ -208,6 +241,7 @@ struct Showing {
     master: Arc<OwnedFd>,
     output: OwnedFd,
     ended: PipeReader,
+    hung_up: PipeReader,
     _on: PipeWriter,
 }
 
@@ -215,6 +249,7 @@ impl Showing {
     fn run(self) -> io::Result<()> {
         let mut buffer = vec![0; CHUNK];
         let mut over = false;
+        let mut typing = true;
         loop {
             match rustix::io::read(&*self.master, &mut buffer) {
                 // The last process that had the terminal open is gone.
@@ -223,10 +258,26 @@ impl Showing {
                 // Everything is shown, and what still has the terminal open is not the command.
                 Err(Errno::AGAIN) if over => return Ok(()),
                 Err(Errno::AGAIN) => {
-                    let [ended, _] = ready([
+                    let [ended, hung_up, _] = ready([
                         (self.ended.as_fd(), PollFlags::IN),
+                        // What is at its end would always be ready.
+                        (
+                            if typing {
+                                self.hung_up.as_fd()
+                            } else {
+                                self.ended.as_fd()
+                            },
+                            PollFlags::IN,
+                        ),
                         (self.master.as_fd(), PollFlags::IN),
                     ])?;
+                    if hung_up && typing {
+                        // With nothing in it, typing has ended for another reason.
+                        if (&self.hung_up).read(&mut [0])? > 0 {
+                            return Ok(());
+                        }
+                        typing = false;
+                    }
                     // Once more round: what it wrote last may have come between.
                     over = ended;
                 }

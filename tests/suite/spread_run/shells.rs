@@ -119,6 +119,41 @@ fn instead_of_a_task_before_and_after_it() {
     assert_eq!(terminal.wait(), 0, "{}", terminal.seen());
 }
 
+#[test]
+fn closing_the_terminal_ends_the_shell_and_the_run_in_order() {
+    let project = Project::new()
+        .task("s/t", "execute: false\nrestore: echo x >> $RESTORED\n")
+        .executes("s/u", "touch $RAN");
+    let [restored, ran, pid] = ["restored", "ran", "pid"].map(|name| project.path(name));
+    let project = project.top(&format!(
+        "environment:\n  RESTORED: {}\n  RAN: {}\n  PID: {}\nexclude: [restored, ran, pid]\n",
+        restored.display(),
+        ran.display(),
+        pid.display()
+    ));
+    project
+        .env
+        .source("fleet", "type = \"local\"\nreserve = 1\n");
+    let mut terminal = shell(&project, &["--debug", "--order", "--source", "local=fleet"]);
+    prompted(&mut terminal, "a shell after the failure of");
+    // Whatever runs in it ends with it.
+    terminal.type_in("sleep 100000 & echo $! $$ > $PID.new; mv $PID.new $PID; fg\n");
+    wait_until(|| pid.exists(), || terminal.seen());
+    terminal.hang_up();
+    assert_eq!(terminal.wait(), 1, "{}", terminal.seen());
+    for process in std::fs::read_to_string(pid).unwrap().split_whitespace() {
+        wait_until(
+            || !std::path::Path::new("/proc").join(process).exists(),
+            || format!("process {process} goes on"),
+        );
+    }
+    assert_eq!(std::fs::read_to_string(restored).unwrap(), "x\n");
+    assert!(!ran.exists(), "a new job was begun");
+    let live = project.env.live();
+    assert_eq!(live.len(), 1, "{live:?}");
+    assert_eq!(live[0]["state"], "ready", "{live:?}");
+}
+
 /// What happened to shells, and the ends of prepare scripts, in their order.
 fn happened(events: &std::path::Path) -> Vec<String> {
     let text = std::fs::read_to_string(events).unwrap_or_default();

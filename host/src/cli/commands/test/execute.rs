@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use runner_core::matrix::{Backend, JobView, Limits, Problem, Project, System};
 
+use signal_hook::consts::SIGHUP;
+
 use super::args::refused;
 use super::listeners::{listeners, wants_view};
 use super::streamed::Streamed;
@@ -90,9 +92,11 @@ pub(super) fn execute(plan: Plan, options: TestOptions, context: &Context) -> Ou
         let ended = run::run(setup, async || {
             let arrived = signals.next().await;
             let reason = format!("interrupted by signal {}", arrived.number);
+            // Of a terminal that is closed the kernel, the shell and the terminal's program may each send one: nobody pressed anything twice.
+            let hung_up = i32::from(arrived.number) == SIGHUP;
             match last.replace(arrived.number) {
-                None => Interrupt::Stop(reason),
-                Some(_) => Interrupt::Now(reason),
+                Some(_) if !hung_up => Interrupt::Now(reason),
+                Some(_) | None => Interrupt::Stop(reason),
             }
         })
         .await;
