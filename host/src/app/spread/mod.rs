@@ -22,7 +22,7 @@ use super::resolve::{Bound, argument_of, invalid, json, locator};
 use super::{App, unloadable};
 use crate::config::{PluginPath, SourceArgument, SourceConfig};
 use crate::engine::{Draw, EngineError, Result};
-use crate::jobs::load::{PluginKeys, Plugins};
+use crate::jobs::load::{PluginKeys, Plugins, is_component_file};
 use crate::jobs::run::{Machines, Wish};
 use ancestors::{Around, Keys};
 pub use credentials::CloudEnvironment;
@@ -102,7 +102,7 @@ impl Plugins for App {
 
 /// Where the plugin for a type is.
 fn plugin(kind: &str, directory: &Path) -> PluginPath {
-    if kind.contains('/') || kind.ends_with(".wasm") {
+    if is_component_file(kind) {
         PluginPath::File(directory.join(kind))
     } else {
         PluginPath::Name(ancestors::plugin_of(kind).to_owned())

@@ -1,12 +1,13 @@
 //! Backends and their systems.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use runner_core::matrix::{Backend, Dialect, Settings, Spot, System, lists, names};
 
 use super::decode::{Decoder, Fields};
+use super::scan::words;
 use super::yaml::{Node, Value};
-use super::{Kinds, PluginKeys};
+use super::{Kinds, PluginKeys, is_component_file};
 use super::{keys, levels};
 
 /// More than any project has, and what fits into the numbers that jobs have for them.
@@ -130,7 +131,19 @@ impl Types<'_> {
     fn check_kind(&self, decoder: &mut Decoder, backend: &Backend, fields: &Fields<'_>) {
         let (name, kind, kinds) = (&backend.name, &backend.kind, self.kinds);
         let spot = fields.key_spot("type").unwrap_or(backend.spot);
-        if !kinds.is_known(name, kind, self.directory) {
+        let known = kinds.is_known(name, kind, self.directory);
+        if !known && is_component_file(kind) {
+            let path: PathBuf = self.directory.join(kind).components().collect();
+            let why = std::fs::metadata(&path)
+                .map_or_else(|error| words(&error), |_| "it is no file".to_owned());
+            let path = path.display();
+            let message = format!("the plugin of backend {name:?} cannot be read: {path}: {why}");
+            let hint = "a component file is named from the project's directory; \
+                        `--source BACKEND=SOURCE` takes the systems from a source whatever the type";
+            decoder.problem_with_hint(spot, message, hint);
+            return;
+        }
+        if !known {
             let message = format!("backend {name:?} has unsupported type {kind:?}");
             let hint = kinds.advice(kind);
             decoder.problem_with_hint(spot, message, hint);

@@ -35,6 +35,11 @@ pub struct PluginKeys {
     pub keys: Vec<String>,
 }
 
+/// A type that names a component file, from the project's directory; any other is a plugin's name.
+pub fn is_component_file(kind: &str) -> bool {
+    kind.contains('/') || kind.ends_with(".wasm")
+}
+
 /// What is known about types: the ancestors' own, and the plugins.
 pub struct Kinds<'a> {
     plugins: &'a dyn Plugins,

@@ -27,7 +27,7 @@ use std::path::Path;
 use runner_core::matrix::{Dialect, Problem, Problems, Project};
 
 pub use host::{HostCommands, Packing};
-pub use kinds::{Kinds, PluginKeys, Plugins};
+pub use kinds::{Kinds, PluginKeys, Plugins, is_component_file};
 
 /// A project, and what is odd about it without being wrong.
 #[derive(Debug)]

@@ -154,7 +154,7 @@ fn read(project: &Project, candidate: &Candidate) -> Option<Result<task::Read, P
 }
 
 /// The system's words alone, as C and Go have them.
-fn words(error: &io::Error) -> String {
+pub(super) fn words(error: &io::Error) -> String {
     let text = error.to_string();
     let bare = text.split(" (os error").next().unwrap_or_default();
     let mut letters = bare.chars();

@@ -109,6 +109,14 @@ fn backends() {
             "backend \"x\" has unsupported type \"x\"",
         ),
         (
+            with_backend("        type: ./x.wasm\n        systems: [sys-1]\n"),
+            "the plugin of backend \"adhoc\" cannot be read: $CASE/x.wasm: no such file or directory",
+        ),
+        (
+            with_backend("        type: s/\n        systems: [sys-1]\n"),
+            "the plugin of backend \"adhoc\" cannot be read: $CASE/s: it is no file",
+        ),
+        (
             PROJECT.replace("adhoc:", "lxd:"),
             "backend \"lxd\" cannot use allocate and dispose fields",
         ),
