@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::job::JobView;
-use super::{Spot, names};
+use super::{Place, Spot, names};
 
 /// The variables that one level defines, in the order of its file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Variable<'a> {
     pub name: &'a str,
     pub value: Cow<'a, str>,
     pub origin: Origin,
+    /// Of its key, in the file of its origin.
+    pub spot: Spot,
 }
 
 /// Who gave a variable its value.
@@ -132,6 +134,7 @@ pub(super) fn of(view: JobView<'_>) -> Vec<Variable<'_>> {
         name,
         value,
         origin: Origin::Tool,
+        spot: Spot::default(),
     };
     let text = |text| Cow::Borrowed(text);
     let mut all: Vec<Option<Variable<'_>>> = [
@@ -161,6 +164,7 @@ pub(super) fn of(view: JobView<'_>) -> Vec<Variable<'_>> {
                 name: &it.name,
                 value: Cow::Borrowed(&it.value),
                 origin,
+                spot: it.spot,
             }));
         }
     }
@@ -176,6 +180,17 @@ pub fn levels(view: JobView<'_>) -> [(Origin, &Environment); 5] {
         (Origin::Suite, &view.suite().environment),
         (Origin::Task, &view.task().environment),
     ]
+}
+
+/// Where the key of a variable of a job stands.
+pub fn place(view: JobView<'_>, variable: &Variable<'_>) -> Option<Place> {
+    match variable.origin {
+        Origin::Tool => None,
+        Origin::Task => Some(view.task().place(variable.spot)),
+        Origin::Project | Origin::Backend | Origin::System | Origin::Suite => {
+            Some(view.project.place(variable.spot))
+        }
+    }
 }
 
 /// How messages name the environment that a value of a job came from, as in `… in s/t environment returned error: …`.

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use runner_core::matrix::environment::{self, HOST_COMMAND, Origin};
+use runner_core::matrix::environment::{self, HOST_COMMAND, Origin, Variable};
 use runner_core::matrix::select::Parts;
 use runner_core::matrix::{
-    Backend, BackendId, Environment, Job, JobView, Problem, Project, System, SystemId,
+    Backend, BackendId, Environment, Job, JobView, Place, Problem, Project, Spot, System, SystemId,
 };
 
 use crate::jobs::mask;
@@ -71,11 +71,17 @@ impl HostCommands {
                 let value = if it.origin == Origin::Tool {
                     it.value.into_owned()
                 } else {
-                    self.expand(&environment::context(view, it.origin), &it.value)?
+                    self.variable(view, &it)?
                 };
                 Ok((it.name.to_owned(), value))
             })
             .collect()
+    }
+
+    /// A variable of a job that does not come from us.
+    fn variable(&self, view: JobView<'_>, it: &Variable<'_>) -> Result<String, Problem> {
+        let expanded = self.expand(&environment::context(view, it.origin), &it.value);
+        expanded.map_err(|problem| placed(problem, environment::place(view, it)))
     }
 
     /// Of the values of a job those that nobody should see: what host commands gave to variables with a telling name, and the
@@ -135,16 +141,22 @@ impl HostCommands {
             .iter()
             .any(|texts| texts.iter().any(|text| text.contains('$')))
         {
-            self.variables([("project".to_owned(), &project.environment)])?
+            self.variables(project, [("project".to_owned(), &project.environment)])?
         } else {
             Vec::new()
         };
         let expanded = |key: &str, texts: &[String]| -> Result<Vec<String>, Problem> {
             let context = format!("project {key}");
-            texts
-                .iter()
-                .map(|text| Ok(substitute(&self.expand(&context, text)?, &variables)))
-                .collect()
+            let spot = match key {
+                "include" => project.include_spot,
+                _ => Spot::default(),
+            };
+            let all = texts.iter().map(|text| {
+                let text = self.expand(&context, text);
+                let text = text.map_err(|it| placed(it, Some(project.place(spot))))?;
+                Ok(substitute(&text, &variables))
+            });
+            all.collect()
         };
         Ok(Packing {
             include: expanded("include", &project.include)?,
@@ -163,22 +175,26 @@ impl HostCommands {
         if !text.contains('$') {
             return Ok(text.to_owned());
         }
-        let variables = self.variables([
+        let levels = [
             ("project".to_owned(), &project.environment),
             (backend.context(), &backend.environment),
-        ])?;
+        ];
+        let variables = self.variables(project, levels)?;
         Ok(substitute(&self.expand(context, text)?, &variables))
     }
 
     /// Bare variables, each with the ones before it in its value.
     fn variables<'a>(
         &self,
+        project: &Project,
         levels: impl IntoIterator<Item = (String, &'a Environment)>,
     ) -> Result<Vec<(&'a str, String)>, Problem> {
         let mut all: Vec<(&str, String)> = Vec::new();
         for (context, environment) in levels {
             for it in environment.of_variant("") {
-                let value = substitute(&self.expand(&context, &it.value)?, &all);
+                let value = self.expand(&context, &it.value);
+                let value = value.map_err(|error| placed(error, Some(project.place(it.spot))))?;
+                let value = substitute(&value, &all);
                 all.retain(|(name, _)| *name != it.name);
                 all.push((&it.name, value));
             }
@@ -222,8 +238,7 @@ impl HostCommands {
                 if values.is_empty() {
                     pending.remove(&level);
                 }
-                let context = environment::context(view, variable.origin);
-                problems.extend(self.expand(&context, &variable.value).err());
+                problems.extend(self.variable(view, &variable).err());
             }
         }
         problems
@@ -259,7 +274,7 @@ impl HostCommands {
             if last != Some(*backend_id) {
                 last = Some(*backend_id);
                 let found = self.key(project, backend).err();
-                problems.extend(found.map(|it| placed(it, project, backend.spot)));
+                problems.extend(found.map(|it| placed(it, Some(project.place(backend.spot)))));
             }
             let system = backend.system(*system);
             for result in [
@@ -267,7 +282,7 @@ impl HostCommands {
                 self.password(project, backend, system),
             ] {
                 let found = result.err();
-                problems.extend(found.map(|it| placed(it, project, system.spot)));
+                problems.extend(found.map(|it| placed(it, Some(project.place(system.spot)))));
             }
         }
     }
@@ -309,9 +324,10 @@ impl HostCommands {
     }
 }
 
-fn placed(problem: Problem, project: &Project, spot: runner_core::matrix::Spot) -> Problem {
+/// The problem at this place, unless it knows a better one.
+fn placed(problem: Problem, place: Option<Place>) -> Problem {
     Problem {
-        place: Some(project.place(spot)),
+        place: problem.place.or(place),
         ..problem
     }
 }

@@ -143,6 +143,11 @@ fn only_what_selected_jobs_need_is_run() {
     let messages: Vec<&str> = problems.0.iter().map(|problem| &*problem.message).collect();
     assert_eq!(messages.len(), 2, "{messages:?}");
     assert!(messages.contains(&failed));
+    for (problem, column) in problems.0.iter().zip([15, 37]) {
+        let place = problem.place.as_ref().unwrap();
+        assert!(place.file.ends_with("s/u/task.yaml"), "{place}");
+        assert_eq!((place.spot.line, place.spot.column), (2, column));
+    }
     // As the ancestor has it.
     let problems = case.plan(&options(&["s/t"], true)).unwrap_err();
     assert!(problems.0.iter().any(|problem| problem.message == failed));
@@ -153,6 +158,23 @@ fn only_what_selected_jobs_need_is_run() {
             .plan(&options(&[], false))
             .is_ok()
     );
+}
+
+#[test]
+fn a_failure_stands_where_its_key_does() {
+    let mut project = PROJECT.replace(
+        "        systems: [sys-1, sys-2]\n",
+        "        environment: {B: '$(HOST: exit 4)'}\n        systems: [sys-1]\n",
+    );
+    project.push_str("environment:\n    A: '$(HOST: exit 3)'\ninclude: ['$(HOST: exit 5)']\n");
+    let case = Case::new(&project, TASK);
+    let problems = case.plan(&TestOptions::default()).unwrap_err();
+    let told = problems.0.iter().map(|problem| {
+        let place = problem.place.as_ref().unwrap();
+        assert!(place.file.ends_with("spread.yaml"), "{place}");
+        (place.spot.line, place.spot.column)
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [(12, 5), (6, 23)]);
 }
 
 #[test]

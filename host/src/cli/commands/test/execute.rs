@@ -10,6 +10,7 @@ use signal_hook::consts::SIGHUP;
 
 use super::args::refused;
 use super::listeners::{listeners, wants_view};
+use super::problems;
 use super::streamed::Streamed;
 use super::view::Live;
 use crate::app::Consent;
@@ -59,7 +60,13 @@ pub(super) fn execute(plan: Plan, options: TestOptions, context: &Context) -> Ou
         None => Box::new(Dialog),
     };
     let machines = app.backends(directory.clone(), &options.sources, consent)?;
-    let pack = pack(&plan, directory).map_err(|problem| refused(problem.message))?;
+    let pack = pack(&plan, directory).map_err(|problem| {
+        problems::told(
+            &[problem],
+            &context.console,
+            &context.app.environment().directory,
+        )
+    })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let seed = clock.now().0 / 1000;
     let stream = Stream::new(clock, listeners(&plan, &options, &place, view, context)?);
