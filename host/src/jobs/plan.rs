@@ -23,8 +23,6 @@ pub struct Plan {
     pub host: Arc<HostCommands>,
     /// Jobs that would have been run but for a quarantine, and why.
     pub quarantined: Vec<(Job, String)>,
-    /// What the user should know and need not act on at once.
-    pub warnings: Vec<String>,
 }
 
 /// What the plan depends on besides the options.
@@ -49,8 +47,13 @@ impl<T> std::fmt::Debug for Recall<'_, T> {
     }
 }
 
-/// Makes the plan, or tells everything that is in its way.
-pub fn plan(options: &TestOptions, surroundings: &Surroundings<'_>) -> Result<Plan, Problems> {
+/// Makes the plan, or tells everything that is in its way. What the user should know and need not act on at once goes to
+/// `warnings`, whatever comes of the plan.
+pub fn plan(
+    options: &TestOptions,
+    surroundings: &Surroundings<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Plan, Problems> {
     let host = HostCommands::new(surroundings.directory);
     let kinds = &surroundings.kinds;
     let loaded = load::load(surroundings.directory, options.dialect, kinds, &host)?;
@@ -63,8 +66,7 @@ pub fn plan(options: &TestOptions, surroundings: &Surroundings<'_>) -> Result<Pl
     let mut jobs = select::select(&project, &all, &choice)
         .map_err(|nothing| Problem::new(nothing.to_string()))?;
     drop(all);
-    let mut warnings = Vec::new();
-    let quarantine = quarantine::read(options, &project, surroundings.today, &mut warnings)?;
+    let quarantine = quarantine::read(options, &project, surroundings.today, warnings)?;
     let mut quarantined = quarantine.take_from(&project, &mut jobs);
     if let Some(shard) = options.shard {
         let durations = match &surroundings.durations {
@@ -87,7 +89,6 @@ pub fn plan(options: &TestOptions, surroundings: &Surroundings<'_>) -> Result<Pl
         jobs,
         host: Arc::new(host),
         quarantined,
-        warnings,
     })
 }
 

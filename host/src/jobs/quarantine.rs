@@ -9,12 +9,16 @@
 //!
 //! An entry whose day is over has no effect but a warning, so that nothing stays forgotten.
 
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use runner_core::matrix::filter::{Filter, Filters};
-use runner_core::matrix::{Job, Problem, Problems, Project};
+use runner_core::matrix::{Job, Place, Problem, Problems, Project, Spot};
 use serde::Deserialize;
+use toml::Spanned;
+use toml::value::Datetime;
 
 use super::options::TestOptions;
 
@@ -35,12 +39,51 @@ struct File {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
-    job: String,
-    reason: String,
-    until: Option<String>,
+    job: Spanned<String>,
+    reason: Spanned<String>,
+    until: Option<Spanned<Until>>,
 }
 
-/// Reads every list that the options name.
+/// A day as a text, or as TOML's own.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Until {
+    Text(String),
+    Date(Datetime),
+}
+
+impl Until {
+    fn day(&self) -> Option<Date> {
+        match self {
+            Self::Text(text) => text.parse().ok(),
+            Self::Date(date) => date.to_string().parse().ok(),
+        }
+    }
+}
+
+/// A list as it was read.
+struct List<'a> {
+    file: Arc<Path>,
+    name: &'a Path,
+    text: String,
+}
+
+impl List<'_> {
+    fn place(&self, span: Range<usize>) -> Place {
+        let before = self.text.get(..span.start).unwrap_or(&self.text);
+        let number = |count: usize| u32::try_from(count + 1).unwrap_or(u32::MAX);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        Place {
+            file: Arc::clone(&self.file),
+            spot: Spot {
+                line: number(before.matches('\n').count()),
+                column: number(line.chars().count()),
+            },
+        }
+    }
+}
+
+/// Reads every list that the options name. What is worth a warning is told whether or not the lists can be used.
 pub(super) fn read(
     options: &TestOptions,
     project: &Project,
@@ -50,35 +93,51 @@ pub(super) fn read(
     let mut problems = Vec::new();
     let mut filters: Vec<Filter> = Vec::new();
     let mut reasons = Vec::new();
-    for file in &options.quarantine {
-        for entry in entries(file, &mut problems) {
-            let shown = format!("{}: the entry for `{}`", file.display(), entry.job);
-            let filter = match Filter::parse(&entry.job) {
+    for name in &options.quarantine {
+        let Some((list, entries)) = entries(name, &mut problems) else {
+            continue;
+        };
+        for entry in entries {
+            let job = entry.job.get_ref();
+            let shown = format!("{}: the entry for `{job}`", list.name.display());
+            let reason = entry.reason.get_ref();
+            if reason.trim().is_empty() {
+                let place = list.place(entry.reason.span());
+                problems.push(Problem::at(place, format!("{shown} has no reason")));
+            }
+            let filter = match Filter::parse(job) {
                 Ok(filter) => filter,
                 Err(error) => {
-                    problems.push(Problem::new(format!("{shown} cannot be used: {error}")));
+                    let place = list.place(entry.job.span());
+                    let message = format!("{shown} cannot be used: {error}");
+                    problems.push(Problem::at(place, message));
                     continue;
                 }
             };
-            if entry.reason.trim().is_empty() {
-                problems.push(Problem::new(format!("{shown} has no reason")));
-            }
-            let until = entry.until.as_deref().map(str::parse::<Date>).transpose();
-            match until {
-                Ok(Some(until)) if until < today => {
-                    warnings.push(format!("{shown} ended on {until}: {}", entry.reason));
+            let day = match &entry.until {
+                None => None,
+                Some(until) => match until.get_ref().day() {
+                    Some(day) => Some(day),
+                    None => {
+                        let place = list.place(until.span());
+                        let message = format!("{shown} has no date in `until`");
+                        let problem = Problem::at(place, message);
+                        problems.push(problem.hint("dates are written like 2026-12-31"));
+                        continue;
+                    }
+                },
+            };
+            match day {
+                Some(day) if day < today => {
+                    warnings.push(format!("{shown} ended on {day}: {reason}"));
                 }
-                Ok(until) => {
-                    let reason = match until {
-                        Some(until) => format!("{} (until {until})", entry.reason),
-                        None => entry.reason,
-                    };
+                Some(day) => {
                     filters.push(filter);
-                    reasons.push(reason);
+                    reasons.push(format!("{reason} (until {day})"));
                 }
-                Err(_) => {
-                    let problem = Problem::new(format!("{shown} has no date in `until`"));
-                    problems.push(problem.hint("dates are written like 2026-12-31"));
+                None => {
+                    filters.push(filter);
+                    reasons.push(reason.clone());
                 }
             }
         }
@@ -93,30 +152,32 @@ pub(super) fn read(
     Ok(Quarantine { filters, reasons })
 }
 
-fn entries(file: &Path, problems: &mut Vec<Problem>) -> Vec<Entry> {
-    let text = match std::fs::read_to_string(file) {
+fn entries<'a>(name: &'a Path, problems: &mut Vec<Problem>) -> Option<(List<'a>, Vec<Entry>)> {
+    let text = match std::fs::read_to_string(name) {
         Ok(text) => text,
         Err(error) => {
             let message = format!(
                 "the quarantine list `{}` cannot be read: {error}",
-                file.display()
+                name.display()
             );
             problems.push(Problem::new(message));
-            return Vec::new();
+            return None;
         }
     };
-    match toml::from_str::<File>(&text) {
-        Ok(file) => file.quarantine,
+    let list = List {
+        file: Arc::from(name),
+        name,
+        text,
+    };
+    match toml::from_str::<File>(&list.text) {
+        Ok(file) => Some((list, file.quarantine)),
         Err(error) => {
-            let place = error.span().map_or_else(String::new, |span| {
-                let before = &text[..span.start.min(text.len())];
-                format!(":{}", before.matches('\n').count() + 1)
-            });
-            let message = format!("{}{place}: {}", file.display(), error.message());
+            let place = list.place(error.span().unwrap_or_default());
+            let message = format!("{}: {}", name.display(), error.message());
             let hint =
                 "each entry is `[[quarantine]]` with `job`, `reason` and, as a rule, `until`";
-            problems.push(Problem::new(message).hint(hint));
-            Vec::new()
+            problems.push(Problem::at(place, message).hint(hint));
+            None
         }
     }
 }

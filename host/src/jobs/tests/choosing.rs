@@ -156,7 +156,8 @@ until = "2026-06-30"
         quarantine: vec![case.directory().join("q.toml")],
         ..TestOptions::default()
     };
-    let plan = case.plan(&options).unwrap();
+    let (plan, warnings) = case.plan_with_warnings(&options);
+    let plan = plan.unwrap();
     let name = |job| plan.project.view(job).name().to_string();
     let left: Vec<String> = plan.jobs.iter().map(name).collect();
     assert_eq!(
@@ -182,33 +183,57 @@ until = "2026-06-30"
             "adhoc:sys-2:s/b no network there"
         ]
     );
-    assert_eq!(plan.warnings.len(), 1);
-    assert!(plan.warnings[0].ends_with("the entry for `s/c` ended on 2026-06-30: long ago"));
-    for (text, wanted) in [
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].ends_with("the entry for `s/c` ended on 2026-06-30: long ago"));
+}
+
+#[test]
+fn what_is_wrong_with_a_quarantine_has_its_place_and_hides_nothing() {
+    for (text, wanted, place) in [
         (
-            "[[quarantine]]\njob = \"s/(\"\nreason = \"x\"\n",
+            "job = \"s/(\"\nreason = \"x\"\n",
             "the entry for `s/(` cannot be used: invalid filter string",
+            (6, 7),
         ),
         (
-            "[[quarantine]]\njob = \"s/a\"\nreason = \"\"\n",
+            "job = \"s/a\"\nreason = \"\"\n",
             "the entry for `s/a` has no reason",
+            (7, 10),
         ),
         (
-            "[[quarantine]]\njob = \"s/a\"\nreason = \"x\"\nuntil = \"soon\"\n",
+            "job = \"s/a\"\nreason = \"x\"\nuntil = \"soon\"\n",
             "the entry for `s/a` has no date in `until`",
+            (8, 9),
         ),
         (
-            "[[quarantine]]\njob = \"s/a\"\nreasn = \"x\"\n",
+            "job = \"s/a\"\nreason = \"x\"\nuntil = 23:59:59\n",
+            "the entry for `s/a` has no date in `until`",
+            (8, 9),
+        ),
+        (
+            "job = \"s/a\"\nreasn = \"x\"\n",
             "unknown field `reasn`",
+            (7, 1),
         ),
     ] {
-        let case = four().with("q.toml", text);
+        // TOML's own dates are dates, too.
+        let over = "[[quarantine]]\njob = \"s/b\"\nreason = \"x\"\nuntil = 2026-06-30\n";
+        let case = four().with("q.toml", &format!("{over}[[quarantine]]\n{text}"));
         let options = TestOptions {
             quarantine: vec![case.directory().join("q.toml")],
             ..TestOptions::default()
         };
-        let told = tasks(&case, options);
-        assert!(told.contains(wanted), "{told}");
+        let (plan, warnings) = case.plan_with_warnings(&options);
+        let problems = plan.unwrap_err().0;
+        let [problem] = &problems[..] else {
+            panic!("{problems:?}")
+        };
+        assert!(problem.message.contains(wanted), "{problem}");
+        let told = problem.place.as_ref().unwrap();
+        assert!(told.file.ends_with("q.toml"), "{told}");
+        assert_eq!((told.spot.line, told.spot.column), place, "{problem}");
+        let readable = !wanted.starts_with("unknown");
+        assert_eq!(warnings.len(), usize::from(readable), "{warnings:?}");
     }
 }
 

@@ -78,6 +78,10 @@ impl Case {
     }
 
     fn plan(&self, options: &TestOptions) -> Result<Plan, Problems> {
+        self.plan_with_warnings(options).0
+    }
+
+    fn plan_with_warnings(&self, options: &TestOptions) -> (Result<Plan, Problems>, Vec<String>) {
         let surroundings = Surroundings {
             directory: self.directory(),
             kinds: Kinds::new(&OnlyLocal, &[]),
@@ -85,7 +89,9 @@ impl Case {
             failed: None,
             durations: None,
         };
-        plan(options, &surroundings)
+        let mut warnings = Vec::new();
+        let plan = plan(options, &surroundings, &mut warnings);
+        (plan, warnings)
     }
 
     fn names(&self, options: &TestOptions) -> Result<Vec<String>, String> {

@@ -41,9 +41,6 @@ pub(crate) fn run(mut args: Test, context: &Context) -> Outcome {
     let Some(plan) = planned(&options, context)? else {
         return Ok(exit_code::OK);
     };
-    for warning in &plan.warnings {
-        context.console.warning(warning);
-    }
     match plan.quarantined.len() {
         0 => {}
         1 => context.console.note("1 job is in quarantine"),
@@ -84,6 +81,7 @@ fn planned(options: &TestOptions, context: &Context) -> Result<Option<Plan>, Fai
     };
     let durations = |project: &Project| recall::durations(project, context);
     let by_history = options.durations.as_deref() == Some(Path::new(recall::HISTORY));
+    let mut warnings = Vec::new();
     let planned = with_kinds(&replaced, context, |kinds| {
         let surroundings = Surroundings {
             directory,
@@ -92,8 +90,11 @@ fn planned(options: &TestOptions, context: &Context) -> Result<Option<Plan>, Fai
             failed: options.failed.then_some(Recall(&failed)),
             durations: by_history.then_some(Recall(&durations)),
         };
-        plan(options, &surroundings)
+        plan(options, &surroundings, &mut warnings)
     });
+    for warning in &warnings {
+        context.console.warning(warning);
+    }
     match (planned, all_well.get()) {
         (_, Some(record)) => {
             let note = format!("nothing failed in run {}", record.0);
