@@ -66,6 +66,9 @@ impl Decoder {
             Err(fault) => {
                 let line = fault.at.line;
                 self.refuse(fault.at, &format!("yaml: line {line}: {}", fault.message));
+                if let (Some(problem), Some(hint)) = (self.problems.last_mut(), fault.hint) {
+                    problem.hint = Some(hint.into());
+                }
                 None
             }
         }

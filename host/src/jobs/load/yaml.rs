@@ -46,10 +46,58 @@ pub(super) struct Scalar {
 pub(super) struct Fault {
     pub(super) at: Spot,
     pub(super) message: String,
+    pub(super) hint: Option<&'static str>,
 }
+
+/// So many lines with tabs around the one that an error is told of are looked at, each by reading everything before it.
+const MOST_TABS: usize = 8;
 
 /// The first document of the text; none if there is nothing in it.
 pub(super) fn parse(text: &str) -> Result<Option<Arc<Node>>, Fault> {
+    read(text).map_err(|found| match indenting_tab(text, found.at.line) {
+        Some(at) => Fault {
+            at,
+            message: "found a tab character where an indentation space is expected".into(),
+            hint: Some("tabs may not indent in YAML: put spaces there"),
+        },
+        None => found,
+    })
+}
+
+/// The tab that is the reason for an error: without its line, and with spaces in its place, what was read until then can be read.
+/// The parser tells something else, depending on what stands around it, and perhaps of a line before or after.
+fn indenting_tab(text: &str, failed: u32) -> Option<Spot> {
+    let mut begins = 0;
+    let mut lines = Vec::new();
+    for (line, number) in text.split_inclusive('\n').zip(1..) {
+        let indentation = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if let Some(tab) = line[..indentation].find('\t') {
+            lines.push((begins, line, indentation, number, tab));
+        }
+        begins += line.len();
+    }
+    let behind = lines.partition_point(|(_, _, _, number, _)| *number <= failed);
+    let (before, behind) = lines.split_at(behind);
+    let near = before.iter().rev().take(MOST_TABS);
+    let near = near.chain(behind.iter().take(MOST_TABS)).copied();
+    for (begins, line, indentation, number, tab) in near {
+        let before = &text[..begins];
+        let with = |line: &str| read(&format!("{before}{line}"));
+        let spaced = |width: usize| {
+            let spaces = line[..indentation].replace('\t', &" ".repeat(width));
+            with(&format!("{spaces}{}", &line[indentation..])).is_ok()
+        };
+        if read(before).is_ok() && with(line).is_err() && [2, 4, 8].into_iter().any(spaced) {
+            return Some(Spot {
+                line: number,
+                column: self::number(tab + 1),
+            });
+        }
+    }
+    None
+}
+
+fn read(text: &str) -> Result<Option<Arc<Node>>, Fault> {
     let mut builder = Builder::default();
     let mut parser = Parser::new_from_str(text);
     while let Some(next) = parser.next_event() {
@@ -84,6 +132,7 @@ fn fault(at: Spot, message: impl Into<String>) -> Fault {
     Fault {
         at,
         message: message.into(),
+        hint: None,
     }
 }
 
@@ -281,6 +330,25 @@ mod tests {
             let fault = parse(text).unwrap_err();
             assert!(fault.message.contains(wanted), "{wanted}: {fault:?}");
             assert!(fault.at.line > 0);
+        }
+    }
+
+    #[test]
+    fn a_tab_that_indents_is_told_where_it_stands() {
+        for (text, wanted) in [
+            ("a:\n\tb: 1\n", Some((2, 1))),
+            ("a:\n  - b\n\t- c\nd: 1\n", Some((3, 1))),
+            ("a: |\n\tx\nb: 1\n", Some((2, 1))),
+            ("a: |\n    x\n\ty\nb: 1\n", Some((3, 1))),
+            ("a:\n    b: 1\n  \tc: 1\n", Some((3, 3))),
+            // In what a block says they are as good as anything, and the reason is another one.
+            ("a: |\n    x\n    \ty\nb: [\n", None),
+            ("a: b\n\tc: d\n", None),
+            ("a: [1,\n\t2\nb: 1\n", None),
+        ] {
+            let fault = parse(text).unwrap_err();
+            let told = fault.hint.map(|_| (fault.at.line, fault.at.column));
+            assert_eq!(told, wanted, "{text:?}: {fault:?}");
         }
     }
 }
