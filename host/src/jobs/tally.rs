@@ -2,7 +2,7 @@
 //!
 //! Of what scripts say only so much is kept that a run of many thousand jobs fits.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use runner_core::id::Timestamp;
 use runner_core::schedule::{Level, Verb};
@@ -53,6 +53,8 @@ pub struct Step {
     pub passed: bool,
     /// It was killed because it took too long.
     pub killed: bool,
+    /// The run ended in the middle of it: how it would have ended nobody knows.
+    pub cut_off: bool,
     /// What it said, as text.
     pub output: String,
 }
@@ -93,7 +95,10 @@ impl Tally {
     /// Scripts that belong to no job and failed.
     pub fn failed_around(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(|step| {
-            !step.passed && step.scene.level != Level::Task && step.scene.verb != Verb::Debug
+            !step.passed
+                && !step.cut_off
+                && step.scene.level != Level::Task
+                && step.scene.verb != Verb::Debug
         })
     }
 
@@ -126,6 +131,44 @@ impl Tally {
     }
 }
 
+/// A script that has not ended yet.
+struct Running {
+    scene: Scene,
+    started: Timestamp,
+    /// What it said: the beginning, and of the rest the end.
+    output: Vec<u8>,
+    /// Bytes that are not kept between the two.
+    left_out: usize,
+}
+
+impl Running {
+    fn said(&mut self, bytes: &[u8]) {
+        self.output.extend_from_slice(bytes);
+        // Now and then, so that what is kept is not moved for each piece.
+        if self.output.len() > 4 * FAILED {
+            let more = self.output.len() - 2 * FAILED;
+            self.output.drain(FAILED..FAILED + more);
+            self.left_out += more;
+        }
+    }
+
+    /// What is known of it when the run ends in the middle of it.
+    fn cut_off(self, at: Timestamp) -> Step {
+        let took = u64::try_from(at.0.saturating_sub(self.started.0)).unwrap_or(0);
+        Step {
+            scene: self.scene,
+            kind: Kind::Script,
+            started: self.started,
+            ended: at,
+            took: Millis(took),
+            passed: false,
+            killed: false,
+            cut_off: true,
+            output: shortened_by(&self.output, FAILED, self.left_out),
+        }
+    }
+}
+
 /// Who wants it, once it is over.
 pub type Reader = Box<dyn FnOnce(&Tally) + Send>;
 
@@ -133,6 +176,7 @@ pub type Reader = Box<dyn FnOnce(&Tally) + Send>;
 pub struct Collector {
     tally: Tally,
     checking: HashMap<WorkerNumber, (Scene, Timestamp)>,
+    running: BTreeMap<WorkerNumber, Running>,
     killed: HashMap<WorkerNumber, ()>,
     readers: Vec<Reader>,
 }
@@ -143,6 +187,7 @@ impl Collector {
         Self {
             tally: Tally::default(),
             checking: HashMap::new(),
+            running: BTreeMap::new(),
             killed: HashMap::new(),
             readers,
         }
@@ -159,6 +204,7 @@ impl Collector {
                 took: Millis(took),
                 passed: true,
                 killed: false,
+                cut_off: false,
                 output: String::new(),
             });
         }
@@ -194,10 +240,22 @@ impl Listener for Collector {
             What::Skipping { scene, .. } => self.checked(scene.worker, at),
             What::ScriptStarted { scene, .. } => {
                 self.checked(scene.worker, at);
+                let running = Running {
+                    scene: scene.clone(),
+                    started: at,
+                    output: Vec::new(),
+                    left_out: 0,
+                };
+                self.running.insert(scene.worker, running);
                 if scene.level == Level::Task
                     && let Some(job) = self.tally.jobs.get_mut(scene.job.0)
                 {
                     job.machine = Some(scene.machine.clone());
+                }
+            }
+            What::Output { worker, bytes } => {
+                if let Some(running) = self.running.get_mut(worker) {
+                    running.said(bytes);
                 }
             }
             What::Killed { scene, .. } => {
@@ -211,6 +269,7 @@ impl Listener for Collector {
             } => {
                 let span = i64::try_from(took.0).unwrap_or(0);
                 let killed = self.killed.remove(&scene.worker).is_some();
+                self.running.remove(&scene.worker);
                 self.tally.steps.push(Step {
                     scene: scene.clone(),
                     kind: Kind::Script,
@@ -219,6 +278,7 @@ impl Listener for Collector {
                     took: *took,
                     passed: *passed,
                     killed,
+                    cut_off: false,
                     output: shortened(output, if *passed { PASSED } else { FAILED }),
                 });
             }
@@ -242,6 +302,8 @@ impl Listener for Collector {
             What::RunEnded { summary } => {
                 self.tally.ended = Some(at);
                 self.tally.summary = summary.clone();
+                let cut_off = std::mem::take(&mut self.running).into_values();
+                self.tally.steps.extend(cut_off.map(|one| one.cut_off(at)));
                 for reader in self.readers.drain(..) {
                     reader(&self.tally);
                 }
@@ -253,12 +315,82 @@ impl Listener for Collector {
 
 /// Its beginning and its end, each of at most so many bytes.
 fn shortened(output: &[u8], most: usize) -> String {
+    shortened_by(output, most, 0)
+}
+
+/// The same, where so many bytes were left out already, behind the first `most`.
+fn shortened_by(output: &[u8], most: usize, left_out: usize) -> String {
     let output = output.trim_ascii_end();
-    if output.len() <= 2 * most {
+    if left_out == 0 && output.len() <= 2 * most {
         return String::from_utf8_lossy(output).into_owned();
     }
-    let left_out = output.len() - 2 * most;
+    let left_out = left_out + output.len().saturating_sub(2 * most);
+    let most = most.min(output.len());
     let start = String::from_utf8_lossy(&output[..most]);
-    let end = String::from_utf8_lossy(&output[output.len() - most..]);
+    let end = String::from_utf8_lossy(&output[most.max(output.len() - most)..]);
     format!("{start}\n(... {left_out} bytes left out here ...)\n{end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::jobs::events::JobNumber;
+
+    #[test]
+    fn what_the_run_ended_in_the_middle_of_is_kept() {
+        let told = Arc::new(Mutex::new(Tally::default()));
+        let into = Arc::clone(&told);
+        let reader: Reader = Box::new(move |tally| *into.lock().unwrap() = tally.clone());
+        let mut collector = Collector::new(vec![reader]);
+        let scene = Scene {
+            worker: WorkerNumber(0),
+            system: "b:s-1".into(),
+            machine: "m-0".into(),
+            level: Level::Task,
+            verb: Verb::Execute,
+            name: "b:s-1:s/t".into(),
+            job: JobNumber(0),
+            attempt: 1,
+        };
+        let mut tell = |at, what| {
+            collector.on(&Event {
+                at: Timestamp(at),
+                what,
+            });
+        };
+        tell(
+            1000,
+            What::ScriptStarted {
+                scene,
+                number: None,
+            },
+        );
+        let said = |bytes: &[u8]| What::Output {
+            worker: WorkerNumber(0),
+            bytes: bytes.into(),
+        };
+        tell(1001, said(b"first\n"));
+        for _ in 0..200 {
+            tell(1002, said(&[b'x'; 4096]));
+        }
+        tell(1003, said(b"\nlast\n"));
+        let summary = Summary::default();
+        tell(4000, What::RunEnded { summary });
+        let tally = told.lock().unwrap().clone();
+        let [step] = &tally.steps[..] else {
+            panic!("{:?}", tally.steps)
+        };
+        assert_eq!(
+            (step.cut_off, step.passed, step.took),
+            (true, false, Millis(3000))
+        );
+        assert!(step.output.starts_with("first\nxxx"));
+        assert!(step.output.ends_with("xxx\nlast"));
+        let left_out = 6 + 200 * 4096 + 5 - 2 * FAILED;
+        let told = format!("\n(... {left_out} bytes left out here ...)\n");
+        assert!(step.output.contains(&told), "{left_out}");
+        assert!(step.output.len() < 2 * FAILED + 100);
+    }
 }

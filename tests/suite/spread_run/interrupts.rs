@@ -51,7 +51,7 @@ fn reports_and_the_history_of_a_run_that_is_ended_at_once() {
         .args([
             "-c",
             "import sys, xml.etree.ElementTree as t\nfor c in t.parse(sys.argv[1]).iter('testcase'): \
-             print(c.get('name'), *(e.tag + ': ' + e.get('message') for e in c))",
+             print(c.get('name'), *(e.tag + ': ' + e.get('message') + (' said' if '\\nso far\\n' in (e.text or '') else '') for e in c))",
             &junit,
         ])
         .output()
@@ -62,7 +62,7 @@ fn reports_and_the_history_of_a_run_that_is_ended_at_once() {
         lines,
         [
             "a",
-            "b error: interrupted by signal 15",
+            "b error: interrupted by signal 15 said",
             "c error: interrupted by signal 15"
         ]
     );

@@ -33,7 +33,11 @@ pub fn annotations(tally: &Tally, place: &Where<'_>) -> String {
                 ("error", format!("{} failed", job.facts.name), ending(cause))
             }
             Some(JobResult::Aborted { cause: why }) => {
-                let text = cause.map_or_else(|| why.clone(), |step| ending(Some(step)));
+                let text = match cause {
+                    Some(step) if step.cut_off => format!("{why}\n{}", ending(cause)),
+                    Some(_) => ending(cause),
+                    None => why.clone(),
+                };
                 ("error", format!("{} was aborted", job.facts.name), text)
             }
             Some(JobResult::Passed) if job.is_flaky() => (

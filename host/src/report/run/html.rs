@@ -205,6 +205,7 @@ fn script(step: &Step) -> String {
     let class = if step.passed { "passed" } else { "failed" };
     let how = match (step.passed, step.killed) {
         (true, _) => "passed",
+        (false, _) if step.cut_off => "cut off",
         (false, true) => "killed, it took too long",
         (false, false) => "failed",
     };

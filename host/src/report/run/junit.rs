@@ -155,7 +155,8 @@ impl Suite {
 
     fn script(&mut self, class: &str, name: &str, step: &Step) {
         self.errors += 1;
-        self.case(class, name, step.took.0, &element("error", Some(step), ""));
+        let why = "the run ended in the middle of it";
+        self.case(class, name, step.took.0, &element("error", Some(step), why));
     }
 
     fn skipped(&mut self, class: &str, name: &str, message: &str) {
@@ -182,9 +183,14 @@ impl Suite {
     }
 }
 
-/// What went wrong; by the script that did, if there is one.
+/// What went wrong; by the script that did, if there is one. `why`: of what did not fail, but was not run to its end.
 fn element(name: &str, step: Option<&Step>, why: &str) -> String {
     let (kind, message, said) = match step {
+        Some(step) if step.cut_off => (
+            verb_word(step.scene.verb),
+            why.to_owned(),
+            step.output.as_str(),
+        ),
         Some(step) => (
             verb_word(step.scene.verb),
             message(step),

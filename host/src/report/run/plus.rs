@@ -67,7 +67,7 @@ fn script(tally: &Tally, step: &Step, zone: &TimeZone) -> Value {
         "variant": variant,
         "instance": scene.machine,
         "success": step.passed,
-        "aborted": false,
+        "aborted": step.cut_off,
         "skipped": false,
         "attempt": scene.attempt,
     });

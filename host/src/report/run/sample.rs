@@ -51,6 +51,7 @@ fn step(level: Level, verb: Verb, job: usize, attempt: u32, passed: bool, output
         took: Millis(1500),
         passed,
         killed: false,
+        cut_off: false,
         output: output.into(),
     }
 }
