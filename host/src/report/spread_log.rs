@@ -30,6 +30,8 @@ pub struct SpreadLog<W> {
     /// The packed project has been told, or there will be none.
     packed: bool,
     in_shell: bool,
+    /// Advice names our commands, not the ancestor's.
+    native: bool,
     /// What debug scripts say is not told; it is in files below the directory, if there is one.
     without_debug: Option<Option<PathBuf>>,
 }
@@ -45,7 +47,17 @@ impl<W: Write + Send> SpreadLog<W> {
             held: String::new(),
             packed: true,
             in_shell: false,
+            native: false,
             without_debug: None,
+        }
+    }
+
+    /// The same, for who called us by our own name.
+    #[must_use]
+    pub fn natively(self) -> Self {
+        Self {
+            native: true,
+            ..self
         }
     }
 
@@ -98,7 +110,12 @@ impl<W: Write + Send> SpreadLog<W> {
                 ..
             } => format!("Sequence of jobs produced with -seed={seed}"),
             What::Recoverable { pid } => {
-                format!("If killed, discard servers with: spread -reuse-pid={pid} -discard")
+                let command = if self.native {
+                    format!("runner test --reuse-pid={pid} --discard")
+                } else {
+                    format!("spread -reuse-pid={pid} -discard")
+                };
+                format!("If killed, discard servers with: {command}")
             }
             What::Packed { bytes, .. } => {
                 format!("Project content is packed for delivery ({}).", size(*bytes))

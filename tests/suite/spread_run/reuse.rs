@@ -129,7 +129,7 @@ fn a_killed_run_is_cleaned_up_by_its_number() {
     run.child.wait().unwrap();
     let file = project.path(&format!(".spread-reuse.{pid}.yaml"));
     assert!(file.exists(), "{}", run.out());
-    let told = format!("spread -reuse-pid={pid} -discard");
+    let told = format!("runner test --reuse-pid={pid} --discard");
     assert!(run.out().contains(&told), "{}", run.out());
     let pid = format!("--reuse-pid={pid}");
     let outcome = project.call(&["--discard", &pid]).run();

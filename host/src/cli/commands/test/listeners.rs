@@ -65,6 +65,10 @@ pub(super) fn listeners(
 /// The ancestor's log: what is printed wherever nobody looks at a live view.
 fn log(options: &TestOptions) -> SpreadLog<std::io::Stdout> {
     let log = SpreadLog::new(std::io::stdout(), TimeZone::system(), options.verbosity);
+    let log = match options.style {
+        Style::Native => log.natively(),
+        Style::Spread => log,
+    };
     if options.no_debug_output {
         let logs: Option<PathBuf> = options.logs.clone();
         log.without_debug_output(logs)
