@@ -358,6 +358,12 @@ pub enum What {
         machine: String,
         address: String,
     },
+    /// The run ends now, and this machine stays until somebody gives it back: by its name, or with the next command of anybody's.
+    LeftBehind {
+        worker: WorkerNumber,
+        machine: String,
+        address: String,
+    },
     WorkerEnded {
         worker: WorkerNumber,
         /// Why it took no more jobs, if that was not for want of them.

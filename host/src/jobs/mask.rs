@@ -143,6 +143,7 @@ impl Masks {
             | What::Connecting { .. }
             | What::Connected { .. }
             | What::Sending { .. }
+            | What::LeftBehind { .. }
             | What::Sent { .. }
             | What::ReusingData { .. }
             | What::RemovingData { .. }

@@ -225,6 +225,14 @@ impl<W: Write + Send> SpreadLog<W> {
                 machine,
                 address,
             } => format!("Keeping {} at {address}", server(worker, machine)),
+            What::LeftBehind {
+                worker,
+                machine,
+                address,
+            } => format!(
+                "Leaving {} at {address}; discard it with: runner release {machine}",
+                server(worker, machine)
+            ),
             What::Note { text } => text.clone(),
             What::Stopping { reason } if self.verbosity > 0 => format!("Stopping: {reason}"),
             What::Sent { bytes, took, .. } if self.verbosity > 0 => {
@@ -275,6 +283,8 @@ impl<W: Write + Send> Listener for SpreadLog<W> {
         }
         if let What::RunEnded { summary } = &event.what {
             self.packed = true;
+            // Whoever sat in a shell does not any more.
+            self.in_shell = false;
             self.release();
             for entry in totals(summary) {
                 let entry = self.stamped(event.at, &entry);

@@ -43,9 +43,16 @@ fn reports_and_the_history_of_a_run_that_is_ended_at_once() {
         run.out()
     );
     let told = run.out();
-    for line in ["Successful tasks: 1", "Aborted tasks: 2"] {
+    for line in [
+        "Successful tasks: 1",
+        "Aborted tasks: 2",
+        "Leaving local:this-machine (local.this-machine-0) at local.this-machine-0; discard it with: runner release local.this-machine-0",
+    ] {
         assert!(told.contains(line), "{told}");
     }
+    let release = project.env.runner(["release", "local.this-machine-0"]);
+    release.current_dir("/").run().ok();
+    assert!(project.env.live().is_empty());
 
     let parsed = Command::new("python3")
         .args([

@@ -51,6 +51,7 @@ pub(super) async fn open(
             },
         };
         let mut station = Station::new(found);
+        shop.holds(worker, &station.label, &station.address);
         if let Err(error) = connect(shop, &mut station).await {
             end_of::discard(shop, station, system, used).await;
             return Err(error);

@@ -18,6 +18,7 @@ pub(super) async fn close(shop: &Shop, mut station: Station, system: usize) {
     );
     // First: what is neither kept nor under way would go back with the project on it, should we be killed in between.
     let confirmed = station.lease.take().map(Acquired::confirm);
+    shop.holds_none(worker);
     drop(station.close().await);
     // One that was kept before is not worth a word, and its lease is held already.
     let Some(confirmed) = confirmed else {
@@ -39,6 +40,7 @@ pub(super) async fn close(shop: &Shop, mut station: Station, system: usize) {
 /// destroy.
 pub(super) async fn discard(shop: &Shop, mut station: Station, system: usize, of_earlier: bool) {
     if of_earlier && shop.setup.options.reuse {
+        shop.holds_none(station.worker);
         drop(station.close().await);
         return;
     }
@@ -61,6 +63,7 @@ pub(super) async fn discard(shop: &Shop, mut station: Station, system: usize, of
     drop(machine);
     let released = shop.setup.engine.release(&[name], &to).await;
     drop(lease);
+    shop.holds_none(worker);
     let trouble = match released {
         Ok(released) => released.into_iter().find_map(|one| match one.end {
             ReleaseEnd::Pending(error) => Some(crate::engine::chain(&error)),

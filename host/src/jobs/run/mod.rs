@@ -210,6 +210,8 @@ async fn work(
     match cleaned {
         Ok(()) => Ok(shop.finish()),
         Err(reason) => {
+            // What workers were in the middle of ends here, so that a terminal which one of them had is as it was.
+            drop(local);
             shop.break_off(&reason);
             Err(RunError::Interrupted(reason))
         }

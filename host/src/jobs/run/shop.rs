@@ -1,7 +1,7 @@
 //! What the workers of a run share.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -41,6 +41,8 @@ pub(super) struct Shop {
     packed: watch::Receiver<Packed>,
     results: RefCell<Results>,
     reuse: RefCell<Option<ReuseFile>>,
+    /// The machines that workers have, by name, and where they are.
+    machines: RefCell<BTreeMap<WorkerNumber, (String, String)>>,
     started: Cell<usize>,
     /// There is one terminal: whoever opens a shell on it waits for the others.
     pub(super) terminal: Mutex<()>,
@@ -137,6 +139,7 @@ impl Shop {
             error: RefCell::new(None),
             packed,
             reuse: RefCell::new(Some(reuse)),
+            machines: RefCell::default(),
             started: Cell::new(0),
             terminal: Mutex::new(()),
             turns: RefCell::default(),
@@ -293,6 +296,17 @@ impl Shop {
         }
     }
 
+    /// A worker has this machine from now on.
+    pub(super) fn holds(&self, worker: WorkerNumber, machine: &str, address: &str) {
+        let machine = (machine.to_owned(), address.to_owned());
+        self.machines.borrow_mut().insert(worker, machine);
+    }
+
+    /// What becomes of a worker's machine is settled.
+    pub(super) fn holds_none(&self, worker: WorkerNumber) {
+        self.machines.borrow_mut().remove(&worker);
+    }
+
     /// What was being made for a worker is not needed.
     pub(super) fn cut_off(&self) {
         self.cut_off.set(true);
@@ -333,6 +347,13 @@ impl Shop {
             let name = self.view(job).name().to_string();
             self.results()
                 .abort(self.stream(), JobNumber(job), name, None, reason);
+        }
+        for (worker, (machine, address)) in self.machines.take() {
+            self.stream().emit(What::LeftBehind {
+                worker,
+                machine,
+                address,
+            });
         }
         let mut summary = self.results().summary(Some(reason.to_owned()));
         summary.interrupted = true;

@@ -352,6 +352,11 @@ fn permanent(what: &What) -> Vec<String> {
         What::Keeping {
             machine, address, ..
         } => format!("keeping {machine} at {address}"),
+        What::LeftBehind {
+            machine, address, ..
+        } => {
+            format!("left    {machine} at {address}; discard it with: runner release {machine}")
+        }
         What::Stopping { reason } => format!("stopping: {}", escape::line(reason)),
         What::Note { text } => escape::block(text, "  "),
         What::RunEnded { summary } => return totals(summary),
