@@ -14,4 +14,4 @@ mod screen;
 pub mod signals;
 
 pub use pump::Terminal;
-pub use screen::{Screen, Wish};
+pub use screen::{Screen, Wish, size};

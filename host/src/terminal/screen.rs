@@ -34,6 +34,16 @@ pub struct Screen {
     _guard: Guard,
 }
 
+/// Columns and rows of the terminal on our standard output.
+pub fn size() -> (usize, usize) {
+    match tcgetwinsize(io::stdout()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
+            (usize::from(size.ws_col), usize::from(size.ws_row))
+        }
+        _ => (80, 24),
+    }
+}
+
 /// What a look at the keys says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
@@ -86,12 +96,7 @@ impl Screen {
 
     /// Columns and rows.
     pub fn size(&self) -> (usize, usize) {
-        match tcgetwinsize(io::stdout()) {
-            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
-                (usize::from(size.ws_col), usize::from(size.ws_row))
-            }
-            _ => (80, 24),
-        }
+        size()
     }
 
     /// Draws these lines, the first one highlighted, in one write so that nothing flickers.

@@ -7,6 +7,7 @@ mod listeners;
 mod problems;
 mod recall;
 mod reports;
+mod rows;
 mod schema;
 mod streamed;
 mod view;

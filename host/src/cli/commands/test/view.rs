@@ -1,34 +1,33 @@
 //! The live view on a terminal: lines that stay, and below them a line for each worker, drawn anew while they work.
 
 use std::collections::HashMap;
+use std::io::Stdout;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-
+use super::rows::Rows;
 use super::streamed::Streamed;
 use crate::app::{Answer, Consent, GrantAsk};
 use crate::clock::{Clock, SystemClock};
 use crate::jobs::events::{Event, Listener, What};
 use crate::report::run::view::View;
+use crate::terminal;
 
 /// How often the clocks on the lines move.
 const TICK: Duration = Duration::from_millis(250);
+/// The rows are not drawn more often than that for what happens.
+const PAUSE: Duration = Duration::from_millis(100);
 /// More workers than this are only counted.
 const MOST: usize = 24;
 
 /// See the module. A handle: all of them are the same view.
 #[derive(Clone)]
-pub(super) struct Live(Arc<Inner>);
-
-struct Inner {
-    screen: MultiProgress,
-    state: Mutex<State>,
-}
+pub(super) struct Live(Arc<Mutex<State>>);
 
 struct State {
     view: View,
-    lines: Vec<ProgressBar>,
+    rows: Rows<Stdout>,
+    drawn: Option<Instant>,
     streamed: Option<Streamed>,
     in_shell: bool,
     /// What would have been shown while somebody worked in a shell.
@@ -39,17 +38,15 @@ struct State {
 impl Live {
     /// With what the history knows of durations; `streamed`: what scripts say is shown, too.
     pub(super) fn new(known: HashMap<String, u64>, streamed: Option<Streamed>) -> Self {
-        let live = Self(Arc::new(Inner {
-            screen: MultiProgress::with_draw_target(ProgressDrawTarget::stdout_with_hz(10)),
-            state: Mutex::new(State {
-                view: View::new(known),
-                lines: Vec::new(),
-                streamed,
-                in_shell: false,
-                held: Vec::new(),
-                over: false,
-            }),
-        }));
+        let live = Self(Arc::new(Mutex::new(State {
+            view: View::new(known),
+            rows: Rows::new(std::io::stdout()),
+            drawn: None,
+            streamed,
+            in_shell: false,
+            held: Vec::new(),
+            over: false,
+        })));
         let ticking = Arc::downgrade(&live.0);
         let ticker = std::thread::Builder::new().name("view".into());
         // Without it the clocks stand still between events.
@@ -66,108 +63,92 @@ impl Live {
     }
 }
 
-fn tick(live: &Weak<Inner>) {
+fn tick(live: &Weak<Mutex<State>>) {
     loop {
         std::thread::sleep(TICK);
         let Some(live) = live.upgrade() else {
             return;
         };
-        let mut state = live.state();
+        let mut state = state(&live);
         if state.over {
             return;
         }
-        if !state.in_shell {
-            state.draw(&live.screen);
-        }
+        state.show(&[]);
     }
 }
 
-impl Inner {
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn state(live: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
+    live.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl State {
-    fn draw(&mut self, screen: &MultiProgress) {
-        let now = SystemClock.now();
-        let mut wanted = self.view.workers(now);
-        if wanted.len() > MOST {
-            let more = wanted.len() - MOST;
-            wanted.truncate(MOST);
-            wanted.push(format!("  and {more} more workers"));
-        }
-        wanted.push(self.view.total(now));
-        while self.lines.len() < wanted.len() {
-            let line = ProgressBar::new_spinner();
-            let plain = ProgressStyle::with_template("{wide_msg}");
-            line.set_style(plain.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            self.lines.push(screen.add(line));
-        }
-        for line in self.lines.drain(wanted.len()..) {
-            line.finish_and_clear();
-            screen.remove(&line);
-        }
-        for (line, text) in self.lines.iter().zip(wanted) {
-            line.set_message(text);
-            line.tick();
-        }
-    }
-
-    fn say(&mut self, screen: &MultiProgress, text: &str) {
+    /// These lines, and the workers below them.
+    fn show(&mut self, lines: &[String]) {
         if self.in_shell {
-            self.held.push(text.to_owned());
+            self.held.extend_from_slice(lines);
             return;
         }
-        // A terminal that is gone reads nothing.
-        let _nobody_looks = screen.println(text);
+        let rows = if self.over {
+            Vec::new()
+        } else {
+            self.workers()
+        };
+        self.rows.show(lines, &rows, terminal::size());
+        self.drawn = Some(Instant::now());
+    }
+
+    fn workers(&self) -> Vec<String> {
+        let now = SystemClock.now();
+        let mut rows = self.view.workers(now);
+        if rows.len() > MOST {
+            let more = rows.len() - MOST;
+            rows.truncate(MOST);
+            rows.push(format!("  and {more} more workers"));
+        }
+        rows.push(self.view.total(now));
+        rows
     }
 }
 
 impl Listener for Live {
     fn on(&mut self, event: &Event) {
-        let screen = &self.0.screen;
-        let mut state = self.0.state();
+        let mut state = state(&self.0);
         let mut lines = state.view.on(event);
         if let Some(streamed) = &mut state.streamed
             && let Some(said) = streamed.lines(event)
         {
             lines.insert(0, said.trim_end_matches('\n').to_owned());
         }
+        // A line break within a line is one on the terminal, which may be raw.
+        let lines: Vec<String> = lines
+            .iter()
+            .flat_map(|text| text.split('\n').map(str::to_owned))
+            .collect();
         match &event.what {
             What::ShellStarted { .. } => {
-                for line in lines {
-                    state.say(screen, &line);
-                }
-                for line in state.lines.drain(..) {
-                    line.finish_and_clear();
-                    screen.remove(&line);
-                }
+                state.show(&lines);
+                state.rows.clear();
                 state.in_shell = true;
                 return;
             }
-            What::ShellEnded { .. } => {
-                state.in_shell = false;
-                for line in std::mem::take(&mut state.held) {
-                    state.say(screen, &line);
-                }
-            }
+            What::ShellEnded { .. } => state.in_shell = false,
             What::RunEnded { .. } => {
-                for line in state.lines.drain(..) {
-                    line.finish_and_clear();
-                    screen.remove(&line);
-                }
+                // Whoever sat in a shell does not any more.
+                state.in_shell = false;
                 state.over = true;
             }
             _ => {}
         }
-        for line in lines {
-            state.say(screen, &line);
-        }
-        // What scripts say comes in many small pieces; the ticker draws soon enough.
-        let quiet = matches!(event.what, What::Output { .. });
-        if !quiet && !state.over && !state.in_shell {
-            state.draw(screen);
+        let mut all = if state.in_shell {
+            Vec::new()
+        } else {
+            std::mem::take(&mut state.held)
+        };
+        all.extend(lines);
+        // What happens without a line of its own comes in many small pieces; the ticker draws soon enough.
+        let soon = |drawn: Instant| drawn.elapsed() < PAUSE;
+        if !all.is_empty() || state.over || !state.drawn.is_some_and(soon) {
+            state.show(&all);
         }
     }
 }
@@ -181,7 +162,8 @@ pub(super) struct Asking {
 impl Consent for Asking {
     fn ask(&self, ask: &GrantAsk) -> Answer {
         // The lock keeps the ticker from drawing meanwhile.
-        let _state = self.live.0.state();
-        self.live.0.screen.suspend(|| self.consent.ask(ask))
+        let mut state = state(&self.live.0);
+        state.rows.clear();
+        self.consent.ask(ask)
     }
 }
