@@ -154,6 +154,29 @@ fn closing_the_terminal_ends_the_shell_and_the_run_in_order() {
     assert_eq!(live[0]["state"], "ready", "{live:?}");
 }
 
+#[test]
+fn what_is_exported_is_on_no_command_line() {
+    let secret = format!("of-nobody-{}", std::process::id());
+    let project = Project::new()
+        .task("s/t", "execute: 'true'\n")
+        .top(&format!("environment:\n  SECRET: {secret}\n"));
+    let mut terminal = shell(&project, &["--shell"]);
+    prompted(&mut terminal, "a shell instead of");
+    says(
+        &mut terminal,
+        "echo it i''s $SECRET\n",
+        &format!("it is {secret}"),
+    );
+    for process in std::fs::read_dir("/proc").unwrap() {
+        // It may have ended meanwhile.
+        let line = std::fs::read(process.unwrap().path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        assert!(!line.contains(&secret), "{line}");
+    }
+    terminal.type_in("exit\n");
+    assert_eq!(terminal.wait(), 0, "{}", terminal.seen());
+}
+
 /// What happened to shells, and the ends of prepare scripts, in their order.
 fn happened(events: &std::path::Path) -> Vec<String> {
     let text = std::fs::read_to_string(events).unwrap_or_default();

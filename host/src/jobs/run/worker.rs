@@ -238,7 +238,7 @@ impl Hands<'_> {
             };
             shell::open(
                 shop,
-                &self.station,
+                &mut self.station,
                 &scene,
                 why,
                 view,
@@ -285,7 +285,7 @@ impl Hands<'_> {
         if let Some(why) = why {
             shell::open(
                 shop,
-                &self.station,
+                &mut self.station,
                 &scene,
                 why,
                 view,
