@@ -5,6 +5,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::target;
+use crate::provider::SshTarget;
+
 /// A failure of the connection, never of the command.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
@@ -24,6 +27,8 @@ pub enum TransportError {
     #[error("cannot connect to `{target}`: {reason}")]
     Unreachable {
         target: String,
+        /// What to give to `ssh` by hand.
+        typed: String,
         reason: String,
         cause: Cause,
     },
@@ -102,7 +107,7 @@ impl TransportError {
                 "it must be a directory of your own that nobody else can enter: `chmod 700 {}`",
                 directory.display()
             )),
-            Self::Unreachable { target, cause, .. } => cause.hint(target),
+            Self::Unreachable { typed, cause, .. } => cause.hint(typed),
             Self::Lost { .. } => Some("the command may still be running there".to_owned()),
             Self::NoStatus { .. } | Self::Io { .. } => None,
             Self::Refused { .. } => {
@@ -136,6 +141,21 @@ impl TransportError {
             | Self::TooLong { .. }
             | Self::TooMuch { .. }
             | Self::Io { .. } => TransportKind::Failed,
+        }
+    }
+
+    /// There was no connection or no room on it: what the command would have done has not happened.
+    pub fn never_started(&self) -> bool {
+        match self {
+            Self::BadTarget { .. }
+            | Self::NoClient(_)
+            | Self::Directory { .. }
+            | Self::Unreachable { .. }
+            | Self::Refused { .. }
+            | Self::TooLong { .. } => true,
+            Self::Lost { .. } | Self::NoStatus { .. } | Self::TooMuch { .. } | Self::Io { .. } => {
+                false
+            }
         }
     }
 
@@ -175,7 +195,7 @@ impl TransportError {
     }
 
     /// From what ssh wrote before it gave up.
-    pub(super) fn unreachable(target: String, log: &str, pinned: bool) -> Self {
+    pub(super) fn unreachable(to: &SshTarget, log: &str, pinned: bool) -> Self {
         let cause = match Cause::of(log) {
             Cause::UnknownHostKey | Cause::ChangedHostKey if pinned => Cause::OtherHostKey,
             cause => cause,
@@ -194,7 +214,8 @@ impl TransportError {
             words => words[words.len().saturating_sub(3)..].join("; "),
         };
         Self::Unreachable {
-            target,
+            target: target::shown(to),
+            typed: target::typed(to),
             reason: escaped(&reason),
             cause,
         }
@@ -257,27 +278,28 @@ impl Cause {
         }
     }
 
-    fn hint(self, target: &str) -> Option<String> {
+    /// `typed`: what to give to `ssh`.
+    fn hint(self, typed: &str) -> Option<String> {
         Some(match self {
             Self::UnknownHostKey => {
-                format!("connect once with `ssh {target}` and check the host's key")
+                format!("connect once with `ssh {typed}` and check the host's key")
             }
             Self::ChangedHostKey => format!(
-                "find out why the host's key changed before you remove the old one from your known hosts; `ssh {target}` shows where it is"
+                "find out why the host's key changed before you remove the old one from your known hosts; `ssh {typed}` shows where it is"
             ),
             Self::OtherHostKey => {
                 "this may be another machine, or somebody in between: look at the machine's console before you trust it, or release the instance".to_owned()
             }
             Self::Authentication => {
                 format!(
-                    "check the user name, your keys and your agent (`ssh-add -l`), then `ssh {target}`"
+                    "check the user name, your keys and your agent (`ssh-add -l`), then `ssh {typed}`"
                 )
             }
             Self::Name => "check the host's name, and your ssh configuration".to_owned(),
             Self::Refused => "is the ssh server running, and is this its port?".to_owned(),
             Self::Timeout => "is the host up, and reachable from here?".to_owned(),
             Self::Configuration => "correct your ssh configuration".to_owned(),
-            Self::Other => format!("`ssh -v {target}` tells more"),
+            Self::Other => format!("`ssh -v {typed}` tells more"),
         })
     }
 }

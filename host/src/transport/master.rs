@@ -279,8 +279,7 @@ impl SshSessions {
             .map_err(TransportError::NoClient)?;
         drop(prepared);
         let pinned = self.login.as_ref().is_some_and(|login| login.pins());
-        let unreachable =
-            || TransportError::unreachable(target::shown(to), &read_log(&log), pinned);
+        let unreachable = || TransportError::unreachable(to, &read_log(&log), pinned);
         if status != ExitStatus::Code(0) {
             let error = unreachable();
             remove(&log).map_err(|e| io_error(to, "removing a log", e))?;
@@ -303,7 +302,7 @@ impl SshSessions {
             .map_err(TransportError::NoClient)?;
         if !output.status.success() {
             return Err(TransportError::unreachable(
-                target::shown(to),
+                to,
                 &String::from_utf8_lossy(&output.stderr),
                 false,
             ));

@@ -9,19 +9,30 @@ use sha2::{Digest, Sha256};
 use super::TransportError;
 use crate::provider::SshTarget;
 
-/// As a person would type it after `ssh`.
+/// As a person speaks of it: `user@host port 22`.
 pub(super) fn shown(target: &SshTarget) -> String {
-    let mut shown = String::new();
+    let mut shown = host_of(target);
     if let Some(port) = target.port {
         // Writing to a string cannot fail.
-        let _ = write!(shown, "-p {port} ");
+        let _ = write!(shown, " port {port}");
     }
-    if let Some(user) = &target.user {
-        shown.push_str(user);
-        shown.push('@');
-    }
-    shown.push_str(&target.host);
     shown
+}
+
+/// As a person would type it after `ssh`.
+pub(super) fn typed(target: &SshTarget) -> String {
+    let host = host_of(target);
+    match target.port {
+        Some(port) => format!("-p {port} {host}"),
+        None => host,
+    }
+}
+
+fn host_of(target: &SshTarget) -> String {
+    match &target.user {
+        Some(user) => format!("{user}@{}", target.host),
+        None => target.host.clone(),
+    }
 }
 
 /// Refuses what ssh could take for something other than a host and a user: an option, a URL, or text for a shell (ssh
@@ -117,6 +128,15 @@ mod tests {
             port: None,
             user: user.map(str::to_owned),
         }
+    }
+
+    #[test]
+    fn people_and_ssh_name_it_differently() {
+        let mut to = target("box", Some("root"));
+        assert_eq!((&*shown(&to), &*typed(&to)), ("root@box", "root@box"));
+        to.port = Some(2222);
+        let words = ("root@box port 2222", "-p 2222 root@box");
+        assert_eq!((&*shown(&to), &*typed(&to)), words);
     }
 
     #[test]
