@@ -342,7 +342,9 @@ impl Client {
             .and_then(Challenge::parse);
         let word = match challenge {
             // What we said last time is not taken any more: asked once more, and not again.
-            Some(challenge) => self.introduce(repository, &scope, &ask.address, challenge)?,
+            Some(challenge) => self
+                .introduce(repository, &scope, &ask.address, challenge)
+                .map_err(|error| error.on_the_way_to(repository.host(), subject))?,
             None => None,
         };
         let Some(word) = word else {
@@ -392,7 +394,7 @@ impl Client {
             )
             .hint("tokens come from `https` addresses, or from the registry itself")
         })?;
-        // What the registry itself says it needs comes first: a catalogue has a scope of its own.
+        // What the registry says it needs comes first: a catalogue has a scope of its own.
         let wanted = wanted.as_deref().unwrap_or(scope);
         let mut parameters = vec![("scope", wanted)];
         parameters.extend(service.as_deref().map(|service| ("service", service)));

@@ -76,6 +76,15 @@ impl RegistryError {
         self
     }
 
+    /// What is known of a registry only, said of what was wanted there.
+    #[must_use]
+    pub(super) fn on_the_way_to(self, registry: &str, wanted: &str) -> Self {
+        match self.subject == registry {
+            true => self.about(wanted),
+            false => self,
+        }
+    }
+
     /// The cause alone, for whoever tells the rest in words of their own.
     pub fn into_source(self) -> Option<Box<dyn Error + Send + Sync>> {
         self.source
@@ -108,5 +117,22 @@ pub(super) fn short(text: &str) -> String {
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_registry_is_said_of_what_was_wanted() {
+        let of = |subject: &str| {
+            let error = RegistryError::new(RegistryErrorKind::Protocol, subject, "no");
+            error
+                .on_the_way_to("reg:5000", "oci://reg:5000/box")
+                .to_string()
+        };
+        assert_eq!(of("reg:5000"), "`oci://reg:5000/box`: no");
+        assert_eq!(of("/home/me/config.json"), "`/home/me/config.json`: no");
     }
 }

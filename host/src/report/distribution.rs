@@ -163,7 +163,14 @@ pub fn published(one: &Published) -> String {
         "  component  sha256:{}, {} bytes\n",
         one.component, one.size
     ));
+    let before = match one.signed_before {
+        1 => "the signature that it has still counts".to_owned(),
+        count => format!("the {count} signatures that it has still count"),
+    };
     match &one.signed {
+        None if one.signed_before > 0 => out.push_str(&format!(
+            "  signed by  nobody anew: {before}\n"
+        )),
         Some(key) => out.push_str(&format!("  signed by  key {}\n", key.get(..16).unwrap_or(key))),
         None => out.push_str("  signed by  nobody: `--key FILE` signs it, and without that nobody installs it unasked\n"),
     }
@@ -174,6 +181,7 @@ pub fn published(one: &Published) -> String {
 pub fn published_json(one: &Published) -> Value {
     json!({
         "reference": one.reference, "manifest": one.digest.to_string(), "component": one.component,
-        "size": one.size, "signed": one.signed, "unchanged": one.unchanged,
+        "size": one.size, "signed": one.signed, "signed-before": one.signed_before,
+        "unchanged": one.unchanged,
     })
 }

@@ -114,6 +114,17 @@ fn a_version_stays_what_it_is() {
     let again = world.publish("1.0.0", "team");
     assert_eq!(again["unchanged"], true);
     assert_eq!(again["manifest"], first["manifest"]);
+    // Without a key: what signed it before still counts, and is not asked for again.
+    let unsigned = env.runner(["plugin", "publish", &world.at("fake")]);
+    let same = variant::version(&world.component, "1.0.0");
+    let unsigned = unsigned.arg(world.file(&same)).run().ok();
+    assert!(
+        unsigned.out().contains("signed by  nobody anew: the "),
+        "{unsigned}"
+    );
+    let kept = env.runner(["plugin", "keygen", "team"]).run();
+    assert_ne!(kept.code, Some(0), "{kept}");
+    assert!(kept.err().contains("never overwritten"), "{kept}");
     let other = variant::variant(&world.component, |manifest| {
         manifest["version"] = "1.0.0".into();
         manifest["description"] = "something else".into();

@@ -38,8 +38,10 @@ pub struct Published {
     pub digest: Digest,
     pub component: String,
     pub size: u64,
-    /// The key that signed.
+    /// The key that signed now.
     pub signed: Option<String>,
+    /// How many signatures it had before.
+    pub signed_before: usize,
     /// It was there already, byte for byte.
     pub unchanged: bool,
 }
@@ -128,6 +130,12 @@ impl App {
             let pieces: [&[u8]; 2] = [&artifact.config, component.bytes()];
             client.push(repository, &tag, &artifact.manifest, &pieces)?;
         }
+        let signed_before = match unchanged {
+            // Only told: that it cannot be read is no fault of this publication.
+            true => Signature::fetch(&client, repository, &artifact.digest)
+                .map_or(0, |signatures| signatures.len()),
+            false => 0,
+        };
         if let Some(key) = &key {
             let signature = Signature::make(key, repository, &artifact.digest)?;
             signature.push(&client, repository, &artifact.digest)?;
@@ -138,6 +146,7 @@ impl App {
             component: component.reference.digest.clone(),
             size: component.size,
             signed: key.map(|key| key.public().fingerprint()),
+            signed_before,
             unchanged,
         })
     }
@@ -186,13 +195,26 @@ impl App {
                 file.sync_all()
             })
             .map_err(|error| {
+                let taken = error.kind() == std::io::ErrorKind::AlreadyExists;
                 let message = format!("cannot write `{}`", path.display());
-                EngineError::new(FailureKind::Io, message).because(error)
+                let failed = EngineError::new(FailureKind::Io, message).because(error);
+                match taken {
+                    true => failed.hint(
+                        "a key that is there is never overwritten: sign with it, or give another PREFIX; to replace it, move both \
+                         files away first, and tell everybody who trusts the old one",
+                    ),
+                    false => failed,
+                }
             })
         };
         let (secret, public) = (with(".key"), with(".pub"));
         write(&secret, 0o600, &private)?;
-        write(&public, 0o644, &key.public().to_pem())?;
+        let written = write(&public, 0o644, &key.public().to_pem());
+        if written.is_err() {
+            // Half a pair is of no use to anybody, and would be in the way.
+            let _left = std::fs::remove_file(&secret);
+        }
+        written?;
         Ok((secret, public, key.public().fingerprint()))
     }
 
