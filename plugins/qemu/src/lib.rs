@@ -71,6 +71,7 @@ impl Provider for Qemu {
         if config.has_seed() {
             seed(config, request)?;
         }
+        same_format(&config.image, &config.image_format)?;
         let firmware = firmware(config)?;
         let name = format!("runner.{}.{}.{}", request.token, ctx.state_id, ctx.source);
         let machine = arguments::Machine {
@@ -238,6 +239,33 @@ fn seed(config: &Config, request: &Request) -> Result<()> {
     ]);
     process::output_with(command, data.as_bytes())?.success()?;
     Ok(())
+}
+
+/// Refuses an image that is not what `image-format` says: as `raw`, anything starts and nothing boots, and the other way round
+/// QEMU says that it is not, and not what it is. The guess is never used, only told.
+fn same_format(image: &str, said: &str) -> Result<()> {
+    let info = process::output(["qemu-img", "info", "-U", "--", image])?;
+    if !info.status.success() {
+        // What is wrong with it is said where it is used.
+        return Ok(());
+    }
+    let lines = String::from_utf8_lossy(&info.stdout);
+    match format_in(&lines) {
+        Some(found) if found != said => Err(Error::invalid(format!(
+            "the image `{image}` is in the format `{found}`, and `image-format` says `{said}`"
+        ))
+        .remedy(match found {
+            "qcow2" | "raw" => format!("set `image-format = \"{found}\"`, or name another `image`"),
+            _ => format!("`qemu-img convert -O {said} {image} OUTPUT` makes one that it is"),
+        })),
+        _ => Ok(()),
+    }
+}
+
+/// Of the image itself: what it lies in has lines of its own, indented.
+fn format_in(info: &str) -> Option<&str> {
+    info.lines()
+        .find_map(|line| line.strip_prefix("file format: "))
 }
 
 /// The firmware's file, if there is to be another than QEMU's own.

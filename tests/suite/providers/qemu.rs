@@ -149,6 +149,9 @@ fn what_cannot_start_says_why_and_leaves_nothing() {
         &format!("{no_image}accel = \"tcg\"\n"),
         &["no-such.qcow2", "check the paths"],
     );
+    let no_raw = format!("{machine}accel = \"tcg\"\nimage-format = \"raw\"\n");
+    let raw = ["is in the format `qcow2`", "image-format = \"qcow2\""];
+    refused("format", &no_raw, &raw);
     let no_option = format!("{machine}accel = \"tcg\"\nextra-args = [\"-no-such-option\"]\n");
     refused("option", &no_option, &["no-such-option"]);
     let no_key = format!("{machine}accel = \"tcg\"\nwarm = \"/nowhere\"\n");
