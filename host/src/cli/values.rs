@@ -46,6 +46,10 @@ pub(super) fn count(text: &str) -> Result<u32, String> {
     match text.parse::<u32>() {
         Ok(0) => Err("at least one instance must be asked for".to_owned()),
         Ok(count) => Ok(count),
+        // An option with a time that may be left out takes it only after `=`.
+        Err(_) if !text.is_empty() && text.parse::<Millis>().is_ok() => Err(format!(
+            "a whole number from 1 is needed; a time to wait is joined to its option: `--wait={text}`"
+        )),
         Err(_) => Err("a whole number from 1 is needed".to_owned()),
     }
 }
@@ -99,5 +103,6 @@ mod tests {
         for text in ["0", "-1", "x", "", "4294967296"] {
             assert!(count(text).is_err(), "{text}");
         }
+        assert!(count("5s").unwrap_err().contains("`--wait=5s`"));
     }
 }

@@ -9,7 +9,7 @@ use runner_core::id::SourceName;
 use runner_core::policy::Limit;
 
 use super::document::{Document, Entry, Node, Spot, Value};
-use super::error::{ConfigError, Position, Problem};
+use super::error::{ConfigError, Position, Problem, closest};
 use super::keys::{self, FLEET_KEYS, Key, PLUGIN_KEYS, POOL_KEYS, SOURCE_KEYS};
 use super::roots::Origin;
 use super::source::{PluginPath, SourceConfig, SourceKind};
@@ -36,6 +36,9 @@ pub(super) fn source(
         problems: Vec::new(),
     };
     let source = converter.source();
+    if !converter.problems.is_empty() {
+        converter.suspect();
+    }
     let problems = converter.problems;
     ConfigError::unless_empty(problems)?;
     // `source` is none only after a problem.
@@ -242,6 +245,32 @@ impl Converter<'_> {
         }
         self.mark(source, "hosts", entry.at);
         source.options.insert("hosts".into(), vec![host].into());
+    }
+
+    /// A key that nobody here knows is the plugin's to judge. Where it is not asked because something else is wrong, those that
+    /// are nearly one of ours are told at once.
+    fn suspect(&mut self) {
+        let own = || keys::names(&[SOURCE_KEYS, FLEET_KEYS, PLUGIN_KEYS, POOL_KEYS]);
+        let told: Vec<_> = self
+            .problems
+            .iter()
+            .map(|one| one.position.clone())
+            .collect();
+        for entry in &self.document.root {
+            let key = entry.key.as_str();
+            if own().any(|known| known == key) {
+                continue;
+            }
+            let Some(meant) = closest(key, own()) else {
+                continue;
+            };
+            let problem = self.at(entry.at, format!("`{key}` is no key of runner's own"));
+            if !told.contains(&problem.position) {
+                self.problem(problem.hint(format!(
+                    "did you mean `{meant}`? If it is the plugin's key, this is about the rest only"
+                )));
+            }
+        }
     }
 
     fn option(&mut self, source: &mut SourceConfig, entry: &Entry) {

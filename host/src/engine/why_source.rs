@@ -155,17 +155,20 @@ impl Standing {
     fn sentence(&self) -> String {
         let Counts { ready, .. } = self.counts;
         let mut told = format!(
-            "{ready} idle, {} leased, {} starting, {} leaving; {} tickets wait for it",
+            "{ready} idle, {} leased, {} starting, {} leaving; {} for it",
             self.counts.leased + self.counts.releasing,
             self.counts.starting,
             self.counts.broken + self.counts.discarding,
-            self.waiting
+            match self.waiting {
+                1 => "1 ticket waits".to_owned(),
+                count => format!("{count} tickets wait"),
+            }
         );
         if self.health.failures > 0 {
-            told.push_str(&format!(
-                "; it failed {} times in a row",
-                self.health.failures
-            ));
+            told.push_str(&match self.health.failures {
+                1 => "; its last start failed".to_owned(),
+                count => format!("; it failed {count} times in a row"),
+            });
             if let Some(error) = &self.health.last_error {
                 told.push_str(&format!(", lately: {error}"));
             }

@@ -10,7 +10,7 @@ use runner_core::matrix::select::{self, Choice};
 use runner_core::matrix::{Job, Problem, Problems, Project, expand};
 
 use super::load::{self, HostCommands, Kinds};
-use super::options::TestOptions;
+use super::options::{Style, TestOptions};
 use super::{changed, quarantine, shard};
 
 /// What a run works on.
@@ -97,7 +97,17 @@ fn choice(
     surroundings: &Surroundings<'_>,
     project: &Project,
 ) -> Result<Choice, Problem> {
-    let refused = |error: InvalidFilter| Problem::new(error.to_string());
+    let refused = |error: InvalidFilter| {
+        let hint = match options.style {
+            Style::Native => error.hint(),
+            // The ancestor says no more.
+            Style::Spread => None,
+        };
+        Problem {
+            hint,
+            ..Problem::new(error.to_string())
+        }
+    };
     let tasks = match &options.changed_since {
         Some(revision) => Some(changed::tasks(project, revision)?),
         None => None,

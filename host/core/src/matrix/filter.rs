@@ -32,6 +32,45 @@ pub enum InvalidFilter {
     Samples(String),
 }
 
+impl InvalidFilter {
+    /// What is wrong with it, where that is not plain: filters are regular expressions, which not everybody expects.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Form(text) => text,
+            Self::Samples(_) => {
+                return Some("samples are counted from 1: `task#2` or `task#2..5`".to_owned());
+            }
+        };
+        let fault = regex_syntax_fault(text);
+        let help = "`...` stands for any letters, `(a|b)` for either; `\\` takes the meaning from `{`, `[` and `(`";
+        Some(match fault {
+            Some(fault) => format!("{fault}: a filter is a regular expression; {help}"),
+            None => help.to_owned(),
+        })
+    }
+}
+
+/// What a regular expression lacks, in a few words.
+fn regex_syntax_fault(text: &str) -> Option<&'static str> {
+    let mut open = Vec::new();
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, open.last()) {
+            ('\\', _) => drop(letters.next()),
+            (']', Some('[')) | ('}', Some('{')) | (')', Some('(')) => drop(open.pop()),
+            (_, Some('[')) => {}
+            ('[' | '{' | '(', _) => open.push(letter),
+            (')', _) => return Some("a `)` has no `(`"),
+            _ => {}
+        }
+    }
+    match open.last()? {
+        '{' => Some("the `{` is not closed"),
+        '[' => Some("the `[` is not closed"),
+        _ => Some("the `(` is not closed"),
+    }
+}
+
 /// Matches nothing.
 const NEVER: &str = "[a&&b]";
 

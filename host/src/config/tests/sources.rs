@@ -234,6 +234,20 @@ fn all_problems_of_a_file_at_once_in_its_order() {
 }
 
 #[test]
+fn a_key_that_is_nearly_ours_is_told_with_the_rest() {
+    let place = toml("type = \"local\"\nmaximum = -1\nreserv = 1\nimage = \"x\"\n");
+    let error = place.error("web");
+    assert!(
+        error.contains("3:1: `reserv` is no key of runner's own\n  hint: did you mean `reserve`?"),
+        "{error}"
+    );
+    assert!(!error.contains("image"), "{error}");
+    // Alone it is the plugin's, which may have it.
+    let place = toml("type = \"local\"\nreserv = 1\n");
+    assert_eq!(place.source("web").options.len(), 1);
+}
+
+#[test]
 fn keys_of_the_plugin_keep_their_places_for_its_schema() {
     let place = toml("type = \"container\"\nimagee = \"x\"\nreserv = 1\n");
     let source = place.source("web");

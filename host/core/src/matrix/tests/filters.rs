@@ -143,6 +143,16 @@ fn what_is_none() {
         let error = Filter::parse(bad).unwrap_err().to_string();
         assert_eq!(error, format!("invalid filter string: {bad:?}"));
     }
+    for (bad, why) in [
+        ("a{2", "the `{` is not closed"),
+        ("s/t[a{", "the `[` is not closed"),
+        ("s/t(", "the `(` is not closed"),
+        ("a)(b", "a `)` has no `(`"),
+        ("..", "`...` stands for"),
+    ] {
+        let hint = Filter::parse(bad).unwrap_err().hint().unwrap();
+        assert!(hint.starts_with(why), "{bad}: {hint}");
+    }
     for bad in ["s/t#0", "s/t#5..3", "#0..1"] {
         let error = Filter::parse(bad).unwrap_err().to_string();
         let wanted = format!("invalid sample range in filter string: {bad:?}");
