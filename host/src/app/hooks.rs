@@ -256,6 +256,7 @@ impl Unusable {
                     ..CallContext::default()
                 },
                 guest_log: Vec::new(),
+                untouched: false,
             },
             name,
         }

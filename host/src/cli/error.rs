@@ -194,6 +194,7 @@ mod tests {
                 call: "allocate",
             },
             guest_log: vec!["panicked\u{9b}".into()],
+            untouched: false,
         };
         EngineError::provider("no instance could be made", provider).into()
     }

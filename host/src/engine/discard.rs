@@ -140,6 +140,9 @@ impl Engine {
                 self.store()
                     .write::<_, StoreError>(Durability::Full, |tx| {
                         tx.save(&mut row, Some(Event::Confirmed), now)?;
+                        if row.attempts > 0 {
+                            tx.hasten_discards(&row.source, now)?;
+                        }
                         // What was never made is no credit to its maker.
                         match row.handle {
                             Some(_) => self.count_outcome(tx, &row, true, now),

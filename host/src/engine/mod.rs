@@ -21,6 +21,7 @@ mod handover;
 mod hooks;
 mod knowledge;
 mod lease;
+mod loose;
 mod machine;
 mod measures;
 mod news;
@@ -39,6 +40,7 @@ mod shelves;
 mod status;
 mod tickets;
 mod types;
+mod uncertain;
 mod wait;
 mod watchdog;
 mod why;
@@ -57,6 +59,7 @@ pub use canary::{CanaryStatus, Side, Try};
 pub use catalogue::{Catalogue, Listing};
 pub use copy::CopySummary;
 pub use error::{EngineError, FailureKind};
+pub use loose::LooseEnd;
 pub use machine::{Machine, Rebooting};
 pub use measures::{Measures, Waiting};
 pub use news::{News, Rung};
@@ -107,6 +110,7 @@ struct Parts {
     /// The sources that were said to be unusable: once is enough.
     told: Mutex<HashSet<SourceName>>,
     definitions: Mutex<HashMap<i64, Arc<Definition>>>,
+    asked: uncertain::Asked,
 }
 
 impl Engine {
@@ -129,6 +133,7 @@ impl Engine {
             program,
             told: Mutex::default(),
             definitions: Mutex::default(),
+            asked: uncertain::Asked::default(),
         }))
     }
 

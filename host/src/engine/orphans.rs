@@ -77,6 +77,13 @@ impl Engine {
                 ));
             }
         };
+        let now = self.now();
+        if before.iter().any(|row| row.state == State::Discarding) {
+            self.store()
+                .write::<_, StoreError>(Durability::Process, |tx| {
+                    tx.hasten_discards(source, now)
+                })?;
+        }
         self.find_vanished(&before, &listed).await;
         // Read after the listing: an intent is in the books before anything is made of it.
         let known = self

@@ -21,6 +21,9 @@ impl Engine {
     ) -> Result<(), StoreError> {
         self.count_outcome(tx, row, true, now)?;
         let mut health = tx.health(&row.source)?;
+        if health.failures > 0 {
+            tx.hasten_discards(&row.source, now)?;
+        }
         let seconds = (now.0 - row.created_at.0).max(0) as f64 / 1000.0;
         health.average(true, seconds);
         health.failures = 0;

@@ -10,7 +10,7 @@ use runner_core::instance::{Event, State};
 use super::{Definition, Engine, EngineError, FailureKind, Result, fault};
 use runner_core::policy::Millis;
 
-use crate::provider::{Access, Allocated, HookPoint, Provider, Request};
+use crate::provider::{Access, Allocated, HookPoint, Provider, ProviderError, Request};
 use crate::store::{Durability, InstanceRow, OperationId, StoreError, TicketState, Tx};
 
 impl Engine {
@@ -21,7 +21,11 @@ impl Engine {
         mut row: InstanceRow,
         operation: OperationId,
     ) -> Result<InstanceRow> {
-        let made = match self.prepare(&row) {
+        let prepared = match self.prepare(&row) {
+            Ok(prepared) => self.settle_one(&row).await.map(|()| prepared),
+            Err(error) => Err(error),
+        };
+        let made = match prepared {
             Ok((definition, provider)) => {
                 self.try_provision(&mut row, &definition, &*provider).await
             }
@@ -39,6 +43,10 @@ impl Engine {
                     self.settle_waiters(&row.source);
                 }
                 Ok(row)
+            }
+            Err(error) if row.handle.is_none() && nothing_was_made(&error) => {
+                let spared = self.withdraw(row.clone(), &error)?;
+                Err(tried(spared, &row, error))
             }
             Err(error) => {
                 let spared = self.give_up(row.clone(), &error).await;
@@ -68,8 +76,14 @@ impl Engine {
         Ok((definition, provider))
     }
 
-    /// Takes an intent back. The provider was never asked, so there is nothing to destroy. Answers whether its ticket was spared.
+    /// Takes an intent back: the provider was never asked, or nothing of what it did left the host, so there is nothing to destroy.
+    /// Answers whether its ticket was spared.
     fn withdraw(&self, mut row: InstanceRow, reason: &EngineError) -> Result<bool> {
+        if let Some(path) = &row.workdir
+            && let Err(error) = crate::workdir::remove(path)
+        {
+            tracing::warn!("{error}");
+        }
         row.trouble = Some(chain(reason));
         row.worker = None;
         let now = self.now();
@@ -281,6 +295,13 @@ impl Engine {
         }
         spared
     }
+}
+
+/// It failed before anything that could make an instance left the host.
+fn nothing_was_made(error: &EngineError) -> bool {
+    let cause = error.source.as_ref();
+    let cause = cause.and_then(|cause| cause.downcast_ref::<ProviderError>());
+    cause.is_some_and(|cause| cause.untouched)
 }
 
 /// What a candidate could not make, its ticket gets of what is there: no error of the one who asked.

@@ -65,6 +65,21 @@ impl Engine {
     pub async fn repair(&self) -> Result<RepairReport> {
         // What failed before may fail for as long as a provider is patient: that is work for who has the time.
         let retries = self.server().is_none();
+        let mut report = RepairReport::default();
+        loop {
+            let before = report.finished.len();
+            report.pending.clear();
+            self.repair_once(retries, &mut report).await?;
+            // A backend that confirms one again is asked for the others at once.
+            if report.finished.len() == before {
+                break;
+            }
+        }
+        report.tell();
+        Ok(report)
+    }
+
+    async fn repair_once(&self, retries: bool, report: &mut RepairReport) -> Result<()> {
         let mut tasks = JoinSet::new();
         for chore in self.chores(retries)? {
             let engine = self.clone();
@@ -74,7 +89,6 @@ impl Engine {
                 done.map(|()| report)
             });
         }
-        let mut report = RepairReport::default();
         while let Some(done) = tasks.join_next().await {
             let done = done.map_err(|error| {
                 EngineError::new(FailureKind::Provider, "a call ended unexpectedly").because(error)
@@ -82,8 +96,7 @@ impl Engine {
             report.finished.extend(done.finished);
             report.pending.extend(done.pending);
         }
-        report.tell();
-        Ok(report)
+        Ok(())
     }
 
     /// What is to be put right now. `retries`: also what could not be destroyed before.
@@ -173,7 +186,7 @@ impl Engine {
     }
 
     /// Brings one row to rest. `false`: somebody else was faster.
-    async fn finish(&self, mut row: InstanceRow) -> Result<bool> {
+    pub(super) async fn finish(&self, mut row: InstanceRow) -> Result<bool> {
         let worker = self.worker()?.id().clone();
         let now = self.now();
         let state = row.state;

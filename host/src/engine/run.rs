@@ -319,6 +319,7 @@ pub(super) async fn capture(
             ..CallContext::default()
         },
         guest_log: Vec::new(),
+        untouched: false,
     };
     let pipe = || std::io::pipe().map_err(|error| failed("cannot make a pipe", error));
     let (input_read, mut input_write) = pipe()?;

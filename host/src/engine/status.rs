@@ -6,6 +6,7 @@ use runner_core::id::{InstanceName, SourceName};
 use runner_core::plan::Counts;
 use runner_core::policy::Policy;
 
+use super::loose::Living;
 use super::{
     Engine, InstanceStatus, Listing, MadeBy, OperationStatus, Owner, Result, SourceStatus, parse,
     parse_definition,
@@ -160,6 +161,7 @@ impl Engine {
     /// One instance.
     pub(super) fn instance_status(&self, tx: &Tx<'_>, row: InstanceRow) -> Result<InstanceStatus> {
         let made_by = self.made_by(tx, &row)?;
+        let loose_end = self.loose_end(&row, self.now(), &mut Living::default());
         let shelf = match row.shelf {
             None => None,
             Some(shelf) => tx.shelf_by_id(shelf)?.map(|shelf| shelf.name),
@@ -200,6 +202,7 @@ impl Engine {
                 .map(|json| parse(json, "access"))
                 .transpose()?,
             trouble: row.trouble.or_else(|| made_by.lost.clone()),
+            loose_end,
             made_by,
         })
     }

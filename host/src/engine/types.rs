@@ -229,6 +229,8 @@ pub struct InstanceStatus {
     pub made_by: MadeBy,
     /// Why it is broken, or why its last discard failed.
     pub trouble: Option<String>,
+    /// Nobody looks after it any more.
+    pub loose_end: Option<super::LooseEnd>,
 }
 
 /// The component that made an instance, and drives it until it is gone.

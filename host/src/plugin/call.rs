@@ -24,6 +24,7 @@ use super::answer::{self, Answer};
 use super::bindings::types;
 use super::compute::Meter;
 use super::failure::{DeadlinePassed, Failures, seconds};
+use super::guard::Guard;
 use super::guest_log::GuestLog;
 use super::limiter::LimitHit;
 use super::purpose::Purpose;
@@ -85,13 +86,15 @@ async fn in_a_task<T: Answer>(
     let context = Arc::new(bound.call_context(call.name, call.instance.clone()));
     let log = GuestLog::new(usize::try_from(bound.limits.log).unwrap_or(usize::MAX));
     let secrecy = Secrecy::new(bound, &call.purpose);
+    let guard = Guard::new(bound, &call.purpose, call.name);
+    let tapped = call.tapped.is_some();
     let task = tokio::spawn({
         let (bound, context, log) = (bound.clone(), context.clone(), log.clone());
-        let secrecy = secrecy.clone();
-        async move { perform(&bound, call, &context, &log, secrecy, body).await }
+        let (secrecy, guard) = (secrecy.clone(), guard.clone());
+        async move { perform(&bound, call, guard, &context, &log, secrecy, body).await }
     });
     let _abort = AbortOnDrop(task.abort_handle());
-    match task.await {
+    let outcome = match task.await {
         Ok(outcome) => outcome,
         Err(end) => {
             let failures = Failures {
@@ -104,12 +107,18 @@ async fn in_a_task<T: Answer>(
                 Err(cancelled) => failures.host("the call was cancelled", &cancelled),
             })
         }
-    }
+    };
+    outcome.map_err(|error| ProviderError {
+        // Whoever looks on may have answered in place of the world, and what that stands for has left.
+        untouched: !tapped && guard.nothing_left(),
+        ..error
+    })
 }
 
 async fn perform<T: Answer>(
     bound: &Arc<Bound>,
     call: Call,
+    guard: Arc<Guard>,
     context: &Arc<CallContext>,
     log: &GuestLog,
     secrecy: Arc<Secrecy>,
@@ -134,7 +143,7 @@ async fn perform<T: Answer>(
     let mut state = State::new(
         bound,
         context.clone(),
-        call.purpose,
+        guard,
         running,
         log,
         deadline,

@@ -38,6 +38,7 @@ impl Failures<'_> {
             remedy: remedy.map(|remedy| self.secrecy.text(remedy)),
             context: self.context.clone(),
             guest_log: self.log.quote(|printed| self.secrecy.text(printed)),
+            untouched: false,
         }
     }
 

@@ -12,10 +12,13 @@
 //! | `list`, `route` | yes | no | no | programs that are declared read-only |
 //! | `discard` | yes | of what is recorded as doomed | the same | the same |
 //!
+//! What was let out is counted, so that of a failed `allocate` it is known whether anything can have come of it.
+//!
 //! Reading is `GET`, `HEAD` and `OPTIONS`. Components of contract 0.1 were promised less and keep it: in the calls that only look
 //! they may do what they were granted.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::bindings::types::{Error, Failure};
@@ -23,7 +26,7 @@ use super::books::Standing;
 use super::component::Contract;
 use super::purpose::{Deed, Purpose};
 use super::state::Bound;
-use super::{HttpRight, Right, Use, text};
+use super::{DirectoryAccess, HttpRight, Right, Use, text};
 
 /// What is about to leave the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +103,15 @@ pub(crate) struct Guard {
     call: &'static str,
     /// What the books say of the instance, once they were asked.
     standing: OnceLock<Standing>,
+    /// What left, or may have, and could change something.
+    changes: AtomicU32,
+}
+
+/// That something was let out. Whoever learns that it did not leave after all gives this back.
+#[must_use = "what did not leave is given back"]
+#[derive(Debug)]
+pub(crate) struct Leave {
+    counted: bool,
 }
 
 impl Guard {
@@ -109,33 +121,54 @@ impl Guard {
             purpose: purpose.clone(),
             call,
             standing: OnceLock::new(),
+            changes: AtomicU32::new(0),
         })
     }
 
+    /// What the call is for.
+    pub(crate) fn purpose(&self) -> &Purpose {
+        &self.purpose
+    }
+
+    /// It did not leave: no connection came about, or no program was started.
+    pub(crate) fn never_left(&self, leave: Leave) {
+        if leave.counted {
+            self.changes.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Nothing that could change something has left the host in this call. What is written in a granted directory passes
+    /// no guard: where that is possible, nobody knows.
+    pub(crate) fn nothing_left(&self) -> bool {
+        let directories = &self.bound.grant.directories;
+        let writes = |access: &DirectoryAccess| matches!(access, DirectoryAccess::Write);
+        self.changes.load(Ordering::Relaxed) == 0 && !directories.values().any(writes)
+    }
+
     /// A program that is granted.
-    pub(crate) fn program(&self, name: String, reads: bool) -> Result<(), Error> {
-        self.allow(Effect::Program { name: &name, reads })?;
+    pub(crate) fn program(&self, name: String, reads: bool) -> Result<Leave, Error> {
+        let leave = self.allow(Effect::Program { name: &name, reads })?;
         self.used(Right::Program, name);
-        Ok(())
+        Ok(leave)
     }
 
     /// A request that is granted.
-    pub(crate) fn http(&self, method: &str, host: &str, port: u16) -> Result<(), Error> {
-        self.allow(Effect::Http(method))?;
+    pub(crate) fn http(&self, method: &str, host: &str, port: u16) -> Result<Leave, Error> {
+        let leave = self.allow(Effect::Http(method))?;
         let right = HttpRight {
             host: host.to_owned(),
             port,
             method: method.to_owned(),
         };
         self.used(Right::Http, right.to_string());
-        Ok(())
+        Ok(leave)
     }
 
     /// A command on a host that is granted.
-    pub(crate) fn ssh(&self, host: &str) -> Result<(), Error> {
-        self.allow(Effect::Ssh(host))?;
+    pub(crate) fn ssh(&self, host: &str) -> Result<Leave, Error> {
+        let leave = self.allow(Effect::Ssh(host))?;
         self.used(Right::Ssh, host.to_owned());
-        Ok(())
+        Ok(leave)
     }
 
     /// Counts a use of a right.
@@ -152,11 +185,11 @@ impl Guard {
     }
 
     /// Refuses what the books do not cover. They are asked at most once in a call.
-    fn allow(&self, effect: Effect<'_>) -> Result<(), Error> {
+    fn allow(&self, effect: Effect<'_>) -> Result<Leave, Error> {
         let (deed, about) = (self.purpose.deed, self.purpose.token.is_some());
         let refusal = match judge(deed, about, effect, self.bound.contract) {
-            Ok(false) => return Ok(()),
-            Ok(true) if recorded(deed, self.standing()?) => return Ok(()),
+            Ok(false) => return Ok(self.let_out(effect)),
+            Ok(true) if recorded(deed, self.standing()?) => return Ok(self.let_out(effect)),
             Ok(true) => Refusal::NotRecorded,
             Err(refusal) => refusal,
         };
@@ -189,6 +222,14 @@ impl Guard {
             ),
             remedy: Some(remedy.to_owned()),
         }))
+    }
+
+    fn let_out(&self, effect: Effect<'_>) -> Leave {
+        let counted = !effect.reads();
+        if counted {
+            self.changes.fetch_add(1, Ordering::Relaxed);
+        }
+        Leave { counted }
     }
 
     fn standing(&self) -> Result<Standing, Error> {

@@ -30,6 +30,7 @@ impl PluginHook {
             remedy: None,
             context: self.bound.call_context("route", None),
             guest_log: Vec::new(),
+            untouched: false,
         }
     }
 }

@@ -75,6 +75,7 @@ impl PluginProvider {
             remedy: None,
             context: self.bound.call_context(of.name, of.instance),
             guest_log: Vec::new(),
+            untouched: false,
         }
     }
 }

@@ -92,6 +92,7 @@ impl Changes {
             remedy: remedy.map(str::to_owned),
             context: bound.call_context("allocate", Some(instance.to_owned())),
             guest_log: Vec::new(),
+            untouched: true,
         };
         let wrong = |problems: Vec<ConfigProblem>| {
             let said: Vec<_> = problems.iter().map(ToString::to_string).collect();

@@ -143,13 +143,13 @@ impl State {
     pub(crate) fn new(
         bound: &Arc<Bound>,
         context: Arc<CallContext>,
-        purpose: Purpose,
+        guard: Arc<Guard>,
         running: Running,
         log: &GuestLog,
         deadline: Option<Instant>,
         tapped: Option<Arc<Tapped>>,
     ) -> wasmtime::Result<Self> {
-        let guard = Guard::new(bound, &purpose, context.call);
+        let purpose = guard.purpose().clone();
         let secrecy = Secrecy::new(bound, &purpose);
         let http = Outbound::new(bound.clone(), guard.clone(), deadline, tapped.clone());
         let limits = &bound.limits;

@@ -54,6 +54,8 @@ struct Done {
     made: Vec<Allocated>,
     /// It was asked to make one, and has not said since that nothing is left.
     may_exist: bool,
+    /// How often it was asked to make one, without those times when nothing left the host.
+    tries: u32,
     /// It said that nothing is left.
     gone: bool,
 }
@@ -86,12 +88,22 @@ impl Subject {
 
     /// The provider behind is about to be asked to make it. False: it was before, and what that left was not destroyed.
     pub(crate) fn begin(&self) -> bool {
-        !std::mem::replace(&mut self.done().may_exist, true)
+        let mut done = self.done();
+        let first = !std::mem::replace(&mut done.may_exist, true);
+        done.tries += u32::from(first);
+        first
     }
 
     /// The provider behind answered this.
     pub(crate) fn note(&self, made: &Allocated) {
         self.done().made.push(made.clone());
+    }
+
+    /// The provider behind could not make it.
+    pub(crate) fn note_failed(&self, error: &ProviderError) {
+        if error.untouched {
+            self.done().tries -= 1;
+        }
     }
 
     /// The provider behind said that nothing is left of it.
@@ -171,7 +183,11 @@ impl Provider for Wrapped {
             changes: self.changes.clone(),
             ..Subject::new(&request.token, request.workdir.as_ref(), None)
         });
-        let answered = self.about(Arc::clone(&subject)).allocate(request).await?;
+        let answered = self.about(Arc::clone(&subject)).allocate(request).await;
+        let answered = answered.map_err(|error| ProviderError {
+            untouched: error.untouched && subject.done().tries == 0,
+            ..error
+        })?;
         let done = subject.done();
         let Some(made) = done.made.iter().rfind(|one| one.handle == answered.handle) else {
             return Err(ProviderError {
@@ -183,6 +199,7 @@ impl Provider for Wrapped {
                     .bound
                     .call_context("allocate", Some(request.name.to_string())),
                 guest_log: Vec::new(),
+                untouched: false,
             });
         };
         Ok(Allocated {

@@ -59,6 +59,17 @@ impl ProcessError {
         }
     }
 
+    /// Nothing ran: what the program would have done has not happened.
+    pub fn never_started(&self) -> bool {
+        match self {
+            Self::NotFound { .. }
+            | Self::NotExecutable { .. }
+            | Self::Directory { .. }
+            | Self::Start { .. } => true,
+            Self::TooMuch { .. } | Self::Io { .. } => false,
+        }
+    }
+
     pub(super) fn io(program: &Path, doing: &'static str, source: io::Error) -> Self {
         Self::Io {
             program: program.to_owned(),

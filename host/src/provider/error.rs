@@ -57,6 +57,8 @@ pub struct ProviderError {
     pub context: CallContext,
     /// The last lines that the plugin wrote to its standard error, escaped.
     pub guest_log: Vec<String>,
+    /// Nothing that could change something left the host in this call: of an instance that was to be made, nothing exists.
+    pub untouched: bool,
 }
 
 impl ErrorKind {

@@ -93,6 +93,7 @@ pub trait Provider: Send + Sync {
                 ..CallContext::default()
             },
             guest_log: Vec::new(),
+            untouched: false,
         })
     }
 
@@ -109,6 +110,7 @@ pub trait Provider: Send + Sync {
                 ..CallContext::default()
             },
             guest_log: Vec::new(),
+            untouched: false,
         })
     }
 }

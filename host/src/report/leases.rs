@@ -7,13 +7,22 @@ use serde_json::{Value, json};
 
 use super::table::Table;
 use super::{instances, status, time};
-use crate::engine::{HeldInstance, InstanceStatus, Owner, SourceStatus};
+use crate::engine::{HeldInstance, InstanceStatus, LooseEnd, Owner, SourceStatus};
 
 /// Who holds it: what it calls itself, and where it came from.
 pub(super) fn owner(owner: &Owner) -> String {
     match &owner.label {
         Some(label) => format!("{label}, {}", status::holder(owner)),
         None => status::holder(owner),
+    }
+}
+
+/// The same of a lease that may be over.
+fn holder(one: &InstanceStatus) -> String {
+    let holder = one.owner.as_ref().map(owner).unwrap_or_default();
+    match one.loose_end.and_then(status::ended) {
+        Some(word) => format!("{holder}: {word}"),
+        None => holder,
     }
 }
 
@@ -57,7 +66,7 @@ pub fn table(sources: &[SourceStatus], now: Timestamp, zone: &TimeZone) -> Strin
                 .unwrap_or_default(),
             one.shelf.clone().unwrap_or_default(),
             until(one.expires, now, zone),
-            one.owner.as_ref().map(owner).unwrap_or_default(),
+            holder(one),
         ]);
     }
     table.render()
@@ -75,6 +84,7 @@ pub fn as_json(sources: &[SourceStatus]) -> Value {
                 "shelf": one.shelf,
                 "expires": one.expires.map(time::rfc3339),
                 "owner": one.owner.as_ref().map(owner_json),
+                "loose-end": one.loose_end.map(LooseEnd::word),
             })
         })
         .collect();

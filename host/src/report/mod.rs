@@ -13,6 +13,7 @@ pub mod fleet;
 pub mod instances;
 pub mod json;
 pub mod leases;
+pub mod loose;
 pub mod metrics;
 pub mod operations;
 pub mod plugins;

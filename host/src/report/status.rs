@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::table::Table;
 use super::{canary, escape, fleet, instances, time};
-use crate::engine::{InstanceStatus, Owner, SourceStatus};
+use crate::engine::{InstanceStatus, LooseEnd, Owner, SourceStatus};
 use crate::provider::{Access, Facts};
 
 /// One number of `status --query`.
@@ -63,7 +63,7 @@ pub fn everything(sources: &[SourceStatus], now: Timestamp, zone: &TimeZone) -> 
                 state(instance.state),
                 &time::span(instance.since, now),
                 &time::local(instance.created, zone),
-                &instance.owner.as_ref().map(holder).unwrap_or_default(),
+                &instance_holder(instance),
                 instance.trouble.as_deref().unwrap_or(""),
             ]);
             source = "";
@@ -145,6 +145,25 @@ pub fn holder(owner: &Owner) -> String {
     format!("{}@{} ({})", owner.user, owner.host, owner.pid)
 }
 
+/// The same of an instance's lease, and whether anybody still has it.
+fn instance_holder(instance: &InstanceStatus) -> String {
+    let holder = instance.owner.as_ref().map(holder).unwrap_or_default();
+    match instance.loose_end.and_then(ended) {
+        Some(word) => format!("{holder}: {word}"),
+        None => holder,
+    }
+}
+
+/// That a lease is over although it is in the books.
+pub(super) fn ended(end: LooseEnd) -> Option<&'static str> {
+    match end {
+        LooseEnd::HolderGone => Some("gone"),
+        LooseEnd::Expired => Some("expired"),
+        LooseEnd::NeverTold => Some("never told"),
+        LooseEnd::WorkerGone | LooseEnd::NotDestroyed | LooseEnd::Uncertain => None,
+    }
+}
+
 pub(super) fn owner_json(owner: &Owner) -> Value {
     json!({ "user": owner.user, "host": owner.host, "pid": owner.pid })
 }
@@ -207,6 +226,7 @@ fn instance_json(instance: &InstanceStatus) -> Value {
             "there": instance.made_by.lost.is_none(),
         },
         "trouble": instance.trouble,
+        "loose-end": instance.loose_end.map(LooseEnd::word),
     })
 }
 
@@ -241,6 +261,8 @@ pub fn troubles(sources: &[SourceStatus]) -> Vec<String> {
     sorted(sources)
         .into_iter()
         .flat_map(by_number)
+        // Those are told in words of their own.
+        .filter(|instance| instance.loose_end.is_none())
         .filter_map(|instance| {
             let trouble = instance.trouble.as_deref()?;
             Some(format!(
@@ -306,6 +328,7 @@ mod tests {
                 digest: "ab".into(),
                 lost: None,
             },
+            loose_end: (state == State::Leased && number == 10).then_some(LooseEnd::HolderGone),
             trouble: (state == State::Broken).then(|| "no\x1b answer".into()),
         });
     }
@@ -352,12 +375,12 @@ mod tests {
         assert_eq!(
             everything(&sample(), Timestamp(65_000), &TimeZone::UTC),
             "\
-source  instance  state   for  created              holder        trouble
-------  --------  ------  ---  -------------------  ------------  -------------
+source  instance  state   for  created              holder              trouble
+------  --------  ------  ---  -------------------  ------------------  -------------
 web     web-2     leased  5s   1970-01-01 00:00:00  ann@desk (7)
         web-3     ready   5s   1970-01-01 00:00:00
-        web-4     broken  5s   1970-01-01 00:00:00                no\\x1b answer
-        web-10    leased  5s   1970-01-01 00:00:00  ann@desk (7)
+        web-4     broken  5s   1970-01-01 00:00:00                      no\\x1b answer
+        web-10    leased  5s   1970-01-01 00:00:00  ann@desk (7): gone
 "
         );
     }

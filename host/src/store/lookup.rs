@@ -52,6 +52,17 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// A source's backend answers again: what it has not confirmed yet is due now.
+    pub fn hasten_discards(&self, source: &SourceName, now: Timestamp) -> Result<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE instances SET retry_at = ?2 WHERE source = ?1 AND state = 'discarding' AND worker IS NULL \
+                 AND retry_at > ?2",
+            )?
+            .execute((source.as_str(), now.0))?;
+        Ok(())
+    }
+
     /// When the next lease ends or the next check is due.
     pub fn next_deadline(&self) -> Result<Option<Timestamp>> {
         let next: Option<i64> = self

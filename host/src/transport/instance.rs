@@ -106,6 +106,7 @@ impl SshInstance {
                     )),
                     context: self.context(Some(instance), call),
                     guest_log: Vec::new(),
+                    untouched: false,
                 },
             });
         }
@@ -151,6 +152,7 @@ impl SshInstance {
             remedy: error.hint(),
             context: self.context(Some(instance), call),
             guest_log: Vec::new(),
+            untouched: false,
         }
     }
 
@@ -161,6 +163,7 @@ impl SshInstance {
             remedy: None,
             context: self.context(None, call),
             guest_log: Vec::new(),
+            untouched: false,
         }
     }
 }
@@ -241,6 +244,7 @@ impl Provider for SshInstance {
             remedy: error.hint(),
             context: self.context(None, "discard"),
             guest_log: Vec::new(),
+            untouched: false,
         })
     }
 
@@ -369,6 +373,7 @@ impl Provider for SshInstance {
                     ),
                     context: self.context(Some(instance), "reboot"),
                     guest_log: Vec::new(),
+                    untouched: false,
                 });
             }
             // It may be faster than its answer.

@@ -253,6 +253,7 @@ fn unsupported<T>() -> provider::Result<T> {
         remedy: None,
         context: CallContext::default(),
         guest_log: Vec::new(),
+        untouched: false,
     })
 }
 

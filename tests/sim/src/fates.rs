@@ -68,6 +68,7 @@ pub fn error(kind: ErrorKind, call: Call) -> ProviderError {
             ..CallContext::default()
         },
         guest_log: Vec::new(),
+        untouched: false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
+use runner_core::instance::State;
 use runner_core::policy::Millis;
 
 use super::release;
@@ -9,7 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::error::Outcome;
 use crate::cli::{exit_code, values};
 use crate::clock::{Clock as _, SystemClock};
-use crate::report::leases;
+use crate::report::{leases, loose};
 
 /// Renew and list leases
 ///
@@ -56,6 +57,11 @@ pub(crate) fn run(args: &Lease, context: &Context) -> Outcome {
             } else {
                 let now = SystemClock.now();
                 console.print(&leases::table(&sources, now, &TimeZone::system()))?;
+                let mut over = engine.loose_ends(&[])?;
+                over.retain(|one| one.state == State::Leased);
+                for warning in loose::warnings(&over) {
+                    console.warning(&warning);
+                }
             }
         }
     }

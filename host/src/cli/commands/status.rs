@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::error::Outcome;
 use crate::cli::exit_code;
 use crate::clock::{Clock as _, SystemClock};
-use crate::report::{fleet, status as report};
+use crate::report::{fleet, loose, status as report};
 
 /// Show how many instances are idle and in use, per source
 ///
@@ -18,6 +18,9 @@ use crate::report::{fleet, status as report};
 ///
 /// With `--json` all of it is printed, together with the tickets that wait and why, what was found at backends and is in no
 /// book (`orphans`), and who serves.
+///
+/// What nobody looks after any more is told on the error stream, with what can be done about it: leases whose holder is gone, and
+/// instances whose end a backend does not confirm (`loose-end` in JSON).
 ///
 /// Without arguments it shows every configured source and every source that still has instances.
 #[derive(Debug, Args)]
@@ -131,6 +134,12 @@ pub(crate) fn run(args: &Status, context: &Context) -> Outcome {
     }
     text.push_str(&report::canaries(&sources));
     console.print(&text)?;
+    // Whose names are all unknown asked for nothing.
+    if names.is_empty() == args.sources.is_empty() {
+        for warning in loose::warnings(&context.engine()?.loose_ends(&names)?) {
+            console.warning(&warning);
+        }
+    }
     if context.verbose == 1 {
         for trouble in report::troubles(&sources) {
             console.warning(&trouble);

@@ -3,6 +3,7 @@
 mod fleet;
 mod model;
 mod routing;
+mod uncertain;
 
 use std::time::Duration;
 

@@ -24,6 +24,8 @@ use crate::store::{Durability, StoreError};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fault {
     Error,
+    /// Before anything that could have made something left the host.
+    Untouched,
     Exhausted,
     MadeThenError,
     MadeThenHang,
@@ -91,6 +93,7 @@ fn error(kind: ErrorKind) -> ProviderError {
         remedy: None,
         context: CallContext::default(),
         guest_log: Vec::new(),
+        untouched: false,
     }
 }
 
@@ -113,6 +116,12 @@ impl Provider for Backend {
             let mut handle = format!("m{nth}");
             match fault {
                 Some(Fault::Error) => return Err(error(ErrorKind::Failed)),
+                Some(Fault::Untouched) => {
+                    return Err(ProviderError {
+                        untouched: true,
+                        ..error(ErrorKind::Unavailable { retry_after: None })
+                    });
+                }
                 Some(Fault::Exhausted) => {
                     return Err(error(ErrorKind::Exhausted { retry_after: None }));
                 }

@@ -53,6 +53,7 @@ impl Hook for Saying {
                 remedy: None,
                 context: CallContext::default(),
                 guest_log: Vec::new(),
+                untouched: false,
             }),
         }
     }

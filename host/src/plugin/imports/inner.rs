@@ -63,7 +63,10 @@ impl Host for State {
                     attributes: made.attributes,
                 })
             }
-            Err(error) => Err(convert::guest_error(error)),
+            Err(error) => {
+                subject.note_failed(&error);
+                Err(convert::guest_error(error))
+            }
         })
     }
 

@@ -60,9 +60,10 @@ impl State {
                 return Ok(Ok(ExitStatus::Code(NOT_FOUND)));
             }
         };
-        if let Err(refused) = self.guard.program(shown, reads) {
-            return Ok(Err(refused));
-        }
+        let leave = match self.guard.program(shown, reads) {
+            Ok(leave) => leave,
+            Err(refused) => return Ok(Err(refused)),
+        };
         self.count_process()?;
         let _quiet = self.running.pause();
         // Where the plugin starts the user's own command, what cannot be started is the command's failure and not ours:
@@ -73,13 +74,18 @@ impl State {
         };
         Ok(match process::connect(&program.native, stdio).await {
             Ok(status) => Ok(convert::guest_exit_status(status)),
-            Err(error) => match (error.shell_code(), stderr) {
-                (Some(code), Some(stderr)) => {
-                    complain(stderr, &chain(&error));
-                    Ok(ExitStatus::Code(code))
+            Err(error) => {
+                if error.never_started() {
+                    self.guard.never_left(leave);
                 }
-                _ => Err(not_started(&error)),
-            },
+                match (error.shell_code(), stderr) {
+                    (Some(code), Some(stderr)) => {
+                        complain(stderr, &chain(&error));
+                        Ok(ExitStatus::Code(code))
+                    }
+                    _ => Err(not_started(&error)),
+                }
+            }
         })
     }
 
@@ -93,15 +99,19 @@ impl State {
                     return Ok(Err(failed(format!("program `{name}` not found"))));
                 }
             };
-        if let Err(refused) = self.guard.program(shown, reads) {
-            return Ok(Err(refused));
-        }
+        let leave = match self.guard.program(shown, reads) {
+            Ok(leave) => leave,
+            Err(refused) => return Ok(Err(refused)),
+        };
         if let (true, Some(work)) = (self.bound.grant.workdir, &self.bound.services.work) {
             native.env.push((WORK.into(), work.into()));
         }
         self.count_process()?;
         let _quiet = self.running.pause();
         let outcome = process::capture(&native, stdin, CAPTURED).await;
+        if matches!(&outcome, Err(error) if error.never_started()) {
+            self.guard.never_left(leave);
+        }
         Ok(outcome.map(convert::captured).map_err(|e| not_started(&e)))
     }
 }

@@ -8,6 +8,7 @@ use crate::plugin::bindings::process::Captured;
 use crate::plugin::bindings::ssh::Host;
 use crate::plugin::bindings::types::{self, Command, Error, ExitStatus, Failure, Retryable};
 use crate::plugin::convert;
+use crate::plugin::guard::Leave;
 use crate::plugin::ssh_access;
 use crate::plugin::state::{CallerStdio, State};
 use crate::plugin::tap::{through, through_connected};
@@ -67,9 +68,10 @@ impl State {
             Ok(target) => target,
             Err(refused) => return Ok(Err(refused)),
         };
-        if let Err(refused) = self.guard.ssh(&target.host) {
-            return Ok(Err(refused));
-        }
+        let leave = match self.guard.ssh(&target.host) {
+            Ok(leave) => leave,
+            Err(refused) => return Ok(Err(refused)),
+        };
         self.count_process()?;
         let _quiet = self.running.pause();
         let sessions = &self.bound.ssh;
@@ -78,7 +80,7 @@ impl State {
             .await;
         Ok(outcome
             .map(convert::guest_exit_status)
-            .map_err(|e| guest_error(&e)))
+            .map_err(|e| self.not_done(&e, leave)))
     }
 
     async fn output_on(
@@ -91,16 +93,26 @@ impl State {
             Ok(target) => target,
             Err(refused) => return Ok(Err(refused)),
         };
-        if let Err(refused) = self.guard.ssh(&target.host) {
-            return Ok(Err(refused));
-        }
+        let leave = match self.guard.ssh(&target.host) {
+            Ok(leave) => leave,
+            Err(refused) => return Ok(Err(refused)),
+        };
         self.count_process()?;
         let _quiet = self.running.pause();
         let sessions = &self.bound.ssh;
         let outcome = sessions
             .output(&target, &convert::port_command(cmd), stdin)
             .await;
-        Ok(outcome.map(convert::captured).map_err(|e| guest_error(&e)))
+        Ok(outcome
+            .map(convert::captured)
+            .map_err(|e| self.not_done(&e, leave)))
+    }
+
+    fn not_done(&self, error: &TransportError, leave: Leave) -> Error {
+        if error.never_started() {
+            self.guard.never_left(leave);
+        }
+        guest_error(error)
     }
 
     async fn disconnect_from(&mut self, target: types::SshTarget) -> Answer<()> {

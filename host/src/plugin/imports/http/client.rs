@@ -94,12 +94,14 @@ pub(crate) struct Client {
 /// Why there is no response.
 pub(super) enum Failed {
     OverLimit,
+    /// It did not leave: there was no connection, or something in it could not be put in.
+    Unsent(Error),
     Error(Error),
 }
 
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
-        Self::Error(error)
+        Self::Unsent(error)
     }
 }
 
@@ -169,7 +171,7 @@ impl Client {
                 agent.run(request.build())
             })
         };
-        let (head, body) = answered.map_err(no_response)?.into_parts();
+        let (head, body) = answered.map_err(no_answer)?.into_parts();
         if packed == Packed::Refused
             && let Some(how) = head.headers.get(header::CONTENT_ENCODING)
             && !how.as_bytes().eq_ignore_ascii_case(b"identity")
@@ -345,6 +347,26 @@ fn read(body: Body, left: u64) -> Result<Vec<u8>, Failed> {
         Err(e) => Err(Failed::Error(unavailable(format!(
             "the HTTP response broke off: {e}"
         )))),
+    }
+}
+
+fn no_answer(error: ureq::Error) -> Failed {
+    match never_connected(&error) {
+        true => Failed::Unsent(no_response(error)),
+        false => Failed::Error(no_response(error)),
+    }
+}
+
+/// Certainly before anything was sent. A connection that exists is never refused; one that is kept may break off later.
+fn never_connected(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::ConnectProxyFailed(_)
+        | ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => true,
+        ureq::Error::Other(cause) => cause.is::<NotPublic>(),
+        ureq::Error::Io(cause) => cause.kind() == std::io::ErrorKind::ConnectionRefused,
+        _ => false,
     }
 }
 

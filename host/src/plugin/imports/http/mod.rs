@@ -127,12 +127,13 @@ impl Outbound {
             Err(refused) => return Ok(Err(refused)),
         };
         let (method, to) = (granted.method.as_str(), &granted.to);
-        if let Err(refused) = self.guard.http(method, &to.host, to.port) {
-            return Ok(Err(refused));
-        }
         let client = match bound.http_client() {
             Ok(client) => client,
             Err(why) => return Ok(Err(invalid(why))),
+        };
+        let leave = match self.guard.http(method, &to.host, to.port) {
+            Ok(leave) => leave,
+            Err(refused) => return Ok(Err(refused)),
         };
         let Ok(_turn) = self.turns.acquire().await else {
             return Ok(Err(failed("the call is over")));
@@ -158,6 +159,7 @@ impl Outbound {
             let _nobody_waits = answer.send(outcome);
         });
         if let Err(e) = thread {
+            self.guard.never_left(leave);
             return Ok(Err(unavailable(format!("no thread for the request: {e}"))));
         }
         match answered.await {
@@ -166,6 +168,10 @@ impl Outbound {
                 Ok(Ok(response))
             }
             Ok(Err(Failed::OverLimit)) => Err(self.over_bytes()),
+            Ok(Err(Failed::Unsent(error))) => {
+                self.guard.never_left(leave);
+                Ok(Err(error))
+            }
             Ok(Err(Failed::Error(error))) => Ok(Err(error)),
             Err(_gone) => Ok(Err(failed("the request was given up: its thread panicked"))),
         }
@@ -226,6 +232,7 @@ impl Exchange {
         let scrubber = vault.scrub.finish();
         match outcome {
             Ok(response) => Ok(scrubber.response(response)),
+            Err(Failed::Unsent(error)) => Err(Failed::Unsent(scrubber.error(error))),
             Err(Failed::Error(error)) => Err(Failed::Error(scrubber.error(error))),
             Err(Failed::OverLimit) => Err(Failed::OverLimit),
         }

@@ -81,7 +81,7 @@ impl World {
         exchange
             .perform(self.rights(), &self.secrets)
             .map_err(|failed| match failed {
-                Failed::Error(error) => error,
+                Failed::Unsent(error) | Failed::Error(error) => error,
                 Failed::OverLimit => panic!("over the limit"),
             })
     }
