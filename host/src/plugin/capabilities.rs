@@ -215,13 +215,19 @@ impl std::fmt::Display for HttpRight {
 }
 
 impl Programs {
-    /// The plugin declares that this command only looks: its program and its first words are named.
+    /// The plugin declares that this command only looks: its program and its first words are named. A word that a setting
+    /// stands for may have spaces in it.
     pub fn only_looks(&self, argv: &[Vec<u8>]) -> bool {
         self.reads.iter().any(|declared| {
-            let mut words = argv.iter();
-            declared
-                .split_ascii_whitespace()
-                .all(|word| words.next().is_some_and(|given| given == word.as_bytes()))
+            let mut left = declared.trim().as_bytes();
+            for word in argv {
+                match left.strip_prefix(word.as_slice()) {
+                    Some([]) => return true,
+                    Some([b' ', rest @ ..]) => left = rest.trim_ascii_start(),
+                    _ => return false,
+                }
+            }
+            false
         })
     }
 
@@ -328,6 +334,37 @@ mod tests {
             "workdir": true,
             "commands": ["make new"],
         }))
+    }
+
+    #[test]
+    fn what_only_looks_is_known_by_its_first_words() {
+        let programs = rights(json!({"programs": {"named": {}, "reads": ["podman  ps", "git -C /my own/tree worktree list", "sh"]}}))
+            .programs;
+        let looks = |words: &[&str]| {
+            let argv: Vec<_> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+            programs.only_looks(&argv)
+        };
+        assert!(looks(&["podman", "ps"]) && looks(&["podman", "ps", "-a"]) && looks(&["sh"]));
+        assert!(looks(&[
+            "git",
+            "-C",
+            "/my own/tree",
+            "worktree",
+            "list",
+            "--porcelain"
+        ]));
+        for other in [
+            &["podman"][..],
+            &["podman", "p", "s"],
+            &["podman", "psx"],
+            &["podman", "rm", "ps"],
+            &["git", "-C", "/my own/tree", "worktree", "add"],
+            &["s", "h"],
+            &["", "sh"],
+            &[],
+        ] {
+            assert!(!looks(other), "{other:?}");
+        }
     }
 
     #[test]
