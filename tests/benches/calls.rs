@@ -35,6 +35,7 @@ fn main() {
         components: at("components"),
         compiled: at("compiled"),
         ssh: at("ssh"),
+        compiler: None,
     });
     let component = host.inspect(&Locator::Name("local".into())).unwrap();
     let config = component

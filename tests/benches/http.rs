@@ -38,6 +38,7 @@ fn main() {
         components: at("components"),
         compiled: at("compiled"),
         ssh: at("ssh"),
+        compiler: None,
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

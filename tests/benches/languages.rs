@@ -75,6 +75,7 @@ fn host(scratch: &Path, file: &Path) -> (PluginHost, Component) {
         components: at("components"),
         compiled: at("compiled"),
         ssh: at("ssh"),
+        compiler: None,
     });
     let component = host.inspect(&Locator::File(file.to_owned())).unwrap();
     component.keep(host.dirs()).unwrap();

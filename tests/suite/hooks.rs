@@ -324,6 +324,7 @@ fn bench(component: &std::path::Path, options: Value, limits: Limits) -> Bench {
         components: at("components"),
         compiled: at("compiled"),
         ssh: at("ssh"),
+        compiler: None,
     });
     let component = host.inspect(&Locator::File(component.into())).unwrap();
     component.keep(host.dirs()).unwrap();

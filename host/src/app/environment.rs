@@ -37,6 +37,9 @@ pub struct Environment {
     pub host: String,
     /// This program.
     pub program: PathBuf,
+    /// This program, however it is called and whatever has been put in its place since it was started. None: components are compiled
+    /// in this process.
+    pub compiler: Option<PathBuf>,
     /// The instance whose script called us.
     pub script_of: Option<Token>,
     /// `RUNNER_OWNER`: what the holder calls itself.
@@ -136,6 +139,9 @@ impl Environment {
                 .nodename()
                 .to_string_lossy()
                 .into_owned(),
+            compiler: Some("/proc/self/exe".into())
+                .filter(|path: &PathBuf| path.exists())
+                .or_else(|| env::current_exe().ok()),
             program: env::current_exe().unwrap_or_else(|_| "runner".into()),
             script_of: text(SCRIPT_OF).map(Token::stored),
             owner: text("RUNNER_OWNER"),

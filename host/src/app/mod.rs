@@ -191,6 +191,7 @@ impl App {
             components: environment.state.join("components"),
             compiled: environment.cache.join("compiled"),
             ssh: environment.runtime.clone(),
+            compiler: environment.compiler.clone(),
         }
     }
 

@@ -59,6 +59,7 @@ impl World {
             user: "u".into(),
             host: "h".into(),
             program: Path::new("runner").into(),
+            compiler: None,
             script_of: None,
             log: None,
             no_color: true,

@@ -13,12 +13,15 @@ use super::commands::{
 use super::console::Console;
 use super::context::Context;
 use super::error::{Failure, Outcome};
-use super::{exit_code, signals, trace, usage};
+use super::{compile, exit_code, signals, trace, usage};
 use crate::app::{App, Environment};
 
 /// The whole program.
 pub fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = compile::called(&words) {
+        return code;
+    }
     let (code, console) = match usage::parse(&words) {
         Ok(cli) => carry_out(cli),
         Err(refusal) => {

@@ -4,6 +4,7 @@
 
 mod args;
 mod commands;
+mod compile;
 mod console;
 mod context;
 mod dispatch;

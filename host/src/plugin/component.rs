@@ -147,6 +147,7 @@ mod tests {
             components: path.join("components"),
             compiled: path.join("compiled"),
             ssh: path.join("ssh"),
+            compiler: None,
         };
         fs::create_dir(&dirs.installed).unwrap();
         Home {

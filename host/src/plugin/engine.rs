@@ -36,6 +36,17 @@ impl Engines {
     }
 }
 
+/// The engine alone, for whoever only compiles.
+pub(crate) fn compiler(stack: usize) -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    config.max_wasm_stack(stack);
+    config.async_stack_size(stack.saturating_add(HOST_STACK));
+    // Plain functions only, both ways: calls cost a quarter, and a guest cannot reach the async built-ins.
+    config.concurrency_support(false);
+    Engine::new(&config)
+}
+
 /// An engine and its ticker.
 pub(crate) struct GuestEngine {
     pub(crate) wasmtime: Engine,
@@ -46,13 +57,7 @@ pub(crate) struct GuestEngine {
 
 impl GuestEngine {
     fn new(stack: usize) -> wasmtime::Result<Self> {
-        let mut config = Config::new();
-        config.epoch_interruption(true);
-        config.max_wasm_stack(stack);
-        config.async_stack_size(stack.saturating_add(HOST_STACK));
-        // Plain functions only, both ways: calls cost a quarter, and a guest cannot reach the async built-ins.
-        config.concurrency_support(false);
-        let wasmtime = Engine::new(&config)?;
+        let wasmtime = compiler(stack)?;
         Ok(Self {
             loaded: super::load::Loaded::default(),
             ticker: Arc::new(Ticker::default()),

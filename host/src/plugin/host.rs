@@ -151,7 +151,7 @@ impl PluginHost {
         behind: Option<Behind>,
     ) -> Result<Arc<Bound>, LoadError> {
         let engine = self.engine(binding.limits.stack)?;
-        let component = load(&engine, &self.dirs, reference, role)?;
+        let component = load(&engine, &self.dirs, reference, role, &binding.limits)?;
         component.fits(reference, &binding.limits)?;
         let ssh = match &binding.services.ssh {
             Some(ssh) => ssh.clone(),

@@ -173,6 +173,7 @@ mod tests {
             components: guard.path().join("components"),
             compiled: guard.path().join("compiled"),
             ssh: guard.path().join("ssh"),
+            compiler: None,
         };
         let file = guard.path().join("x.wasm");
         fs::write(&file, fixtures::provider(MANIFEST)).unwrap();

@@ -60,6 +60,10 @@ pub struct Limits {
     /// requests, which takes microseconds: ten seconds is a loop.
     #[serde(with = "seconds")]
     pub compute: Duration,
+    /// Processor time for compiling the component, once for each version of it. The largest (Python's interpreter) takes some 15 s on a slow
+    /// machine; a component can be made to take days.
+    #[serde(with = "seconds")]
+    pub compile: Duration,
     /// Linear memory of one call. A Python or JavaScript plugin works in 16 MiB; the rest is room for large answers.
     #[serde(with = "bytes")]
     pub memory: u64,
@@ -93,6 +97,9 @@ pub struct Limits {
     /// Bytes of all secrets kept for one instance. The largest are RSA keys of 3 KiB.
     #[serde(with = "bytes")]
     pub kept_bytes: u64,
+    /// Memory for compiling the component. Python's interpreter takes some 400 MiB.
+    #[serde(with = "bytes")]
+    pub compile_memory: u64,
 }
 
 impl Default for Limits {
@@ -112,6 +119,7 @@ impl Default for Limits {
             route: Duration::from_secs(10),
             ready: Duration::from_secs(300),
             compute: Duration::from_secs(10),
+            compile: Duration::from_secs(120),
             memory: 256 * MIB,
             stack: 512 * KIB,
             tables: 100_000,
@@ -125,6 +133,7 @@ impl Default for Limits {
             state_entries: 1_000,
             kept_secrets: 16,
             kept_bytes: 64 * KIB,
+            compile_memory: 2048 * MIB,
         }
     }
 }
@@ -139,7 +148,7 @@ const MILLISECONDS: fn(Duration) -> u64 =
     |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
 
 /// Everything that has bounds. Deadlines in milliseconds.
-const BOUNDS: [Bound; 27] = [
+const BOUNDS: [Bound; 29] = [
     ("allocate", 1, LONGEST, |l| MILLISECONDS(l.allocate)),
     ("run", 0, LONGEST, |l| MILLISECONDS(l.run)),
     ("copy", 0, LONGEST, |l| MILLISECONDS(l.copy)),
@@ -155,6 +164,7 @@ const BOUNDS: [Bound; 27] = [
     ("ready", 1, LONGEST, |l| MILLISECONDS(l.ready)),
     // Below the 10 ms of the ticker the bound would mean nothing.
     ("compute", 10, LONGEST, |l| MILLISECONDS(l.compute)),
+    ("compile", 1000, LONGEST, |l| MILLISECONDS(l.compile)),
     // A Rust component needs 2 MiB; a 32-bit memory has 4 GiB.
     ("memory", MIB, 4096 * MIB, |l| l.memory),
     ("stack", 32 * KIB, 64 * MIB, |l| l.stack),
@@ -169,10 +179,13 @@ const BOUNDS: [Bound; 27] = [
     ("state-entries", 0, 100_000, |l| l.state_entries.into()),
     ("kept-secrets", 0, 1_000, |l| l.kept_secrets.into()),
     ("kept-bytes", 0, MIB, |l| l.kept_bytes),
+    ("compile-memory", 64 * MIB, 1024 * 1024 * MIB, |l| {
+        l.compile_memory
+    }),
 ];
 
 /// How many of [`BOUNDS`] are times.
-const TIMES: usize = 14;
+const TIMES: usize = 15;
 
 impl Limits {
     /// The names of all limits, as configuration files write them.

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
+use super::compile::compile;
 use super::engine::{GuestEngine, lock};
 use super::entries::{Entries, HookEntries, ProviderEntries};
 use super::state::State;
@@ -102,35 +103,40 @@ impl LoadedComponent {
     }
 }
 
+/// One component's place: empty until it is loaded.
+type Slot = Arc<Mutex<Option<Arc<LoadedComponent>>>>;
+
 /// Components by digest and role, and the linkers for them.
 #[derive(Default)]
 pub(crate) struct Loaded {
-    components: Mutex<HashMap<(String, Role), Arc<LoadedComponent>>>,
+    components: Mutex<HashMap<(String, Role), Slot>>,
     provider_linker: OnceLock<Linker<State>>,
     hook_linker: OnceLock<Linker<State>>,
 }
 
-/// Loads a component, once per engine and role.
+/// Loads a component, once per engine and role. Only the limits for compiling are looked at.
 pub(crate) fn load(
     engine: &GuestEngine,
     dirs: &PluginDirs,
     reference: &ComponentRef,
     role: Role,
+    limits: &Limits,
 ) -> Result<Arc<LoadedComponent>, LoadError> {
-    // Held while compiling: two calls for one component should compile it once.
-    let mut components = lock(&engine.loaded.components);
     let key = (reference.digest.clone(), role);
-    if let Some(loaded) = components.get(&key) {
+    let slot = Slot::clone(lock(&engine.loaded.components).entry(key).or_default());
+    // Held while compiling: two calls for one component should compile it once, and those for others do not wait.
+    let mut slot = lock(&slot);
+    if let Some(loaded) = &*slot {
         return Ok(loaded.clone());
     }
-    let component = code(&engine.wasmtime, dirs, reference)?;
+    let component = code(&engine.wasmtime, dirs, reference, limits)?;
     let pre = linker(engine, role)
         .and_then(|linker| linker.instantiate_pre(&component))
         .map_err(|e| incompatible(reference, &e))?;
     let entries = Entries::find(&pre, role, reference.contract, reference.optional);
     let entries = entries.map_err(|e| incompatible(reference, &e))?;
     let loaded = Arc::new(LoadedComponent { pre, entries });
-    components.insert(key, loaded.clone());
+    *slot = Some(loaded.clone());
     Ok(loaded)
 }
 
@@ -155,6 +161,7 @@ fn code(
     engine: &Engine,
     dirs: &PluginDirs,
     reference: &ComponentRef,
+    limits: &Limits,
 ) -> Result<Component, LoadError> {
     let compatibility = compatibility(engine);
     // A cache that cannot be used (a full disk, a directory that others can write to) costs time, not function.
@@ -173,17 +180,19 @@ fn code(
         }
     }
     let bytes = dirs.bytes(reference)?;
-    let component =
-        Component::from_binary(engine, &bytes).map_err(|e| not_compiled(reference, &e))?;
+    let code = compile(engine, dirs.compiler.as_deref(), &bytes, limits)
+        .map_err(|failed| failed.about(subject(reference)))?;
     if let Some(cache) = &cache {
-        let code = component
-            .serialize()
-            .map_err(|e| not_compiled(reference, &e))?;
-        if let Err(e) = cache.store(&reference.digest, &compatibility, &code) {
-            tracing::warn!("{e}");
+        match cache.store(&reference.digest, &compatibility, &code) {
+            Ok(file) => {
+                if let Ok(component) = map(engine, &file) {
+                    return Ok(component);
+                }
+            }
+            Err(e) => tracing::warn!("{e}"),
         }
     }
-    Ok(component)
+    take(engine, &code).map_err(|e| incompatible(reference, &e))
 }
 
 #[expect(
@@ -191,11 +200,20 @@ fn code(
     reason = "compiled code is mapped and trusted; that is the point of the cache"
 )]
 fn map(engine: &Engine, file: &CompiledFile) -> wasmtime::Result<Component> {
-    // SAFETY: the file was written by `code` above through `CompiledCache`, into a directory that only this user can
+    // SAFETY: the file was written by `code` through `CompiledCache`, into a directory that only this user can
     // write to, and its digest (or its identity since it was digested) was verified by `find` just now. Whoever could
     // replace it could as well replace the program. wasmtime itself refuses code of another version, CPU or
     // configuration.
     unsafe { Component::deserialize_file(engine, &file.path) }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the code comes from this program, which compiled it a moment ago"
+)]
+fn take(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `compile` made it: this program, in this process or in a child, with nobody between.
+    unsafe { Component::deserialize(engine, code) }
 }
 
 /// What code must have been compiled for to run in this engine, as hexadecimal digits.
@@ -235,19 +253,6 @@ fn subject(reference: &ComponentRef) -> String {
         text::printable(&reference.name),
         text::printable(&reference.version)
     )
-}
-
-fn not_compiled(reference: &ComponentRef, error: &wasmtime::Error) -> LoadError {
-    let why = text::printable_cut(&format!("{error:#}"), 2000);
-    let error = LoadError::new(
-        LoadErrorKind::Compile,
-        subject(reference),
-        format!("it cannot be compiled: {why}"),
-    );
-    if why.contains("async") {
-        return error.hint("components of this contract use plain functions only; with componentize-qjs, build with `--sync`");
-    }
-    error
 }
 
 fn incompatible(reference: &ComponentRef, error: &wasmtime::Error) -> LoadError {

@@ -30,6 +30,8 @@ pub struct PluginDirs {
     pub compiled: PathBuf,
     /// Control sockets of ssh sessions.
     pub ssh: PathBuf,
+    /// This program, to compile in a process of its own; none: components are compiled here.
+    pub compiler: Option<PathBuf>,
 }
 
 /// Which component.

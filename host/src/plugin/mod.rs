@@ -2,7 +2,7 @@
 //!
 //! Two halves. Inspection (`locate`, `sections`, `manifest`, `exports`, `component`, `schema`, `requests`,
 //! `capabilities`, `consent`, `limits_config`, `compiled`, and for authors `authoring`) never runs or compiles guest code. The other half calls it: `host` is the door,
-//! `load` compiles and links, `call` makes one call in a fresh `state`, `imports` are what a guest can ask for (each through the
+//! `load` compiles (through `compile`) and links, `call` makes one call in a fresh `state`, `imports` are what a guest can ask for (each through the
 //! seam of `tap`), and `answer` and `failure` are what comes back.
 
 mod answer;
@@ -14,6 +14,7 @@ mod call;
 mod capabilities;
 mod clocks;
 mod coerce;
+mod compile;
 mod compiled;
 mod component;
 mod compute;
@@ -65,6 +66,7 @@ pub use authoring::{inspect_bytes, with_manifest};
 pub use binding::{Binding, LogLevel, LogSink, NoSecrets, NoSink, Secrets, Services};
 pub use books::{Books, KeepError, NoBooks, Room, Standing, StateError};
 pub use capabilities::{Capabilities, DirectoryAccess, HttpRight, Programs};
+pub use compile::{COMPILE, CompileBounds, in_child as compile_in_child};
 pub use compiled::{CompiledCache, CompiledFile};
 pub use component::{Component, ComponentRef, Contract, inspect, inspect_fetched};
 pub use error::{LoadError, LoadErrorKind};

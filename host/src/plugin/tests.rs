@@ -25,6 +25,7 @@ fn dirs(root: &Path) -> PluginDirs {
         components: root.join("components"),
         compiled: root.join("compiled"),
         ssh: root.join("ssh"),
+        compiler: None,
     }
 }
 

@@ -61,6 +61,7 @@ impl Direct {
             components: at("components"),
             compiled: runner_tests::env::shared_cache().join("components"),
             ssh: at("ssh"),
+            compiler: None,
         });
         let component = host.inspect(&Locator::Name("command".into())).unwrap();
         let config = component.manifest.configure(typed, &[]).unwrap();

@@ -57,6 +57,7 @@ fn guest(standing: Standing, at: &str, mode: &str) -> Guest {
         components: path("components"),
         compiled: runner_tests::env::shared_cache().join("compiled"),
         ssh: path("ssh"),
+        compiler: None,
     });
     let backend = Backend::start();
     let target = match mode {

@@ -1,8 +1,9 @@
 //! Plugins that mean harm: each misbehaviour ends in the right error, within its limit, and leaves the state clean.
 //!
-//! `endless` holds what takes without end, `reach` what reaches for things not granted, `lies` false answers, `exfiltrate` what carries
-//! secrets out by HTTP, `telling` by texts and names, `timing` what makes something of time, `wrapper` what stands in front of an honest provider.
+//! `compile` holds what is too much before anything runs, `endless` what takes without end, `reach` what reaches for things not granted,
+//! `lies` false answers, `exfiltrate` what carries secrets out by HTTP, `telling` by texts and names, `timing` what makes something of time, `wrapper` what stands in front of an honest provider.
 
+mod compile;
 mod endless;
 mod exfiltrate;
 mod guard;
