@@ -4,15 +4,18 @@
 //! Found are the value itself and its usual encodings, in any letter case. A server that answers with parts of it, or with
 //! something computed from it, is beyond this: that is why a secret is granted towards hosts by name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
 
 use super::placeholder::{self, Escape};
 use crate::plugin::bindings::http::Response;
 use crate::plugin::bindings::types::{Error, Failure, Retryable};
+use crate::plugin::engine::lock;
 
 /// What is shorter is not looked for: it would be found everywhere. Shorter secrets cannot be used.
 pub(super) const SHORTEST: usize = 4;
@@ -24,10 +27,18 @@ const DERIVED: &str = "{{removed}}";
 /// What must not come back.
 #[derive(Default)]
 pub(in crate::plugin) struct Scrub {
-    known: BTreeSet<Vec<u8>>,
-    patterns: Vec<Vec<u8>>,
-    labels: Vec<String>,
+    known: BTreeSet<String>,
+    /// What stands for a value, and the value.
+    values: Vec<(String, String)>,
 }
+
+/// A search, and what replaces each pattern.
+type Search = (AhoCorasick, Vec<String>);
+
+/// Searches that were put together last, by a digest of what they are for: a token and a key are used by many requests, and the
+/// encodings of a private key are long.
+static LAST: Mutex<VecDeque<([u8; 32], Arc<Search>)>> = Mutex::new(VecDeque::new());
+const KEPT: usize = 8;
 
 impl Scrub {
     /// A secret.
@@ -41,38 +52,63 @@ impl Scrub {
     }
 
     fn add(&mut self, label: &str, value: &str) {
-        if value.len() < SHORTEST || !self.known.insert(value.as_bytes().to_vec()) {
-            return;
-        }
-        self.pattern(label, value.into(), SHORTEST);
-        for form in forms(value) {
-            self.pattern(label, form, SHORTEST_ENCODED);
-        }
-    }
-
-    fn pattern(&mut self, label: &str, form: Vec<u8>, shortest: usize) {
-        if form.len() >= shortest {
-            self.patterns.push(form);
-            self.labels.push(label.to_owned());
+        if value.len() >= SHORTEST && self.known.insert(value.to_owned()) {
+            self.values.push((label.to_owned(), value.to_owned()));
         }
     }
 
     /// There is something to look for.
     pub(super) fn is_needed(&self) -> bool {
-        !self.patterns.is_empty()
+        !self.values.is_empty()
     }
 
     /// Puts the search together.
     pub(in crate::plugin) fn finish(&self) -> Scrubber {
-        if self.patterns.is_empty() {
+        if self.values.is_empty() {
             return Scrubber(None);
+        }
+        let digest = self.digest();
+        if let Some((_, search)) = lock(&LAST).iter().find(|(known, _)| *known == digest) {
+            return Scrubber(Some(Arc::clone(search)));
+        }
+        // It fails only for more patterns than can be had here.
+        let search = self.search().map(Arc::new);
+        if let Some(search) = &search {
+            let mut last = lock(&LAST);
+            last.truncate(KEPT - 1);
+            last.push_front((digest, Arc::clone(search)));
+        }
+        Scrubber(search)
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        for part in self.values.iter().flat_map(|(label, value)| [label, value]) {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+        digest.finalize().into()
+    }
+
+    fn search(&self) -> Option<Search> {
+        let (mut patterns, mut labels) = (Vec::new(), Vec::new());
+        for (label, value) in &self.values {
+            let encoded = forms(value);
+            let encoded = encoded
+                .into_iter()
+                .filter(|form| form.len() >= SHORTEST_ENCODED);
+            for form in [value.clone().into_bytes()].into_iter().chain(encoded) {
+                patterns.push(form);
+                labels.push(label.clone());
+            }
         }
         let search = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .ascii_case_insensitive(true)
-            .build(&self.patterns);
-        // It fails only for more patterns than can be had here.
-        Scrubber(search.ok().map(|search| (search, self.labels.clone())))
+            // It reads a few kilobytes. For a private key a table of all transitions has some 100 MB and takes longer than the request.
+            .kind(Some(AhoCorasickKind::NoncontiguousNFA))
+            .build(patterns);
+        search.ok().map(|search| (search, labels))
     }
 }
 
@@ -135,7 +171,7 @@ fn in_base64(bytes: &[u8], shift: usize) -> [String; 2] {
 }
 
 /// A search that is put together.
-pub(in crate::plugin) struct Scrubber(Option<(AhoCorasick, Vec<String>)>);
+pub(in crate::plugin) struct Scrubber(Option<Arc<Search>>);
 
 impl Scrubber {
     /// Everything that a plugin gets of a response.
@@ -176,14 +212,14 @@ impl Scrubber {
     }
 
     pub(in crate::plugin) fn text(&self, text: String) -> String {
-        match &self.0 {
+        match self.0.as_deref() {
             Some((search, labels)) if search.is_match(&text) => search.replace_all(&text, labels),
             _ => text,
         }
     }
 
     fn bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
-        match &self.0 {
+        match self.0.as_deref() {
             Some((search, labels)) if search.is_match(&bytes) => {
                 search.replace_all_bytes(&bytes, labels)
             }
