@@ -1,5 +1,7 @@
 //! Who asks, where the services are, and what things that have names are called there.
 
+use std::sync::OnceLock;
+
 use runner_sdk::cloud::{Api, Value, form, json, text};
 use runner_sdk::http::auth::{Field, Login, secret};
 use runner_sdk::{Error, Result};
@@ -13,9 +15,19 @@ pub(crate) struct Services {
     image: Api,
 }
 
+/// Asked for once in a call: nothing of a plugin lives longer.
+static KNOWN: OnceLock<Services> = OnceLock::new();
+
 impl Services {
     /// As Keystone's catalogue has them for whoever asks.
-    pub(crate) fn of(config: &Config) -> Result<Self> {
+    pub(crate) fn of(config: &Config) -> Result<&'static Self> {
+        match KNOWN.get() {
+            Some(known) => Ok(known),
+            None => Self::ask(config).map(|asked| KNOWN.get_or_init(|| asked)),
+        }
+    }
+
+    fn ask(config: &Config) -> Result<Self> {
         let base = format!(
             "https://{}:{}{}",
             config.identity, config.identity_port, config.identity_path

@@ -114,7 +114,7 @@ impl Cloud for Openstack {
     }
 
     fn find(ctx: &Ctx, labels: &Labels) -> Result<Vec<Found>> {
-        let compute = Services::of(&ctx.config)?.compute;
+        let compute = &Services::of(&ctx.config)?.compute;
         let wanted = labels.words(TAG);
         pages(|after: Option<&String>| {
             let mut query = vec![("tags", wanted.join(",")), ("limit", "100".to_owned())];
@@ -179,7 +179,7 @@ impl Cloud for Openstack {
         if ctx.config.floating_network.is_none() {
             return Ok(());
         }
-        let network = Services::of(&ctx.config)?.network;
+        let network = &Services::of(&ctx.config)?.network;
         let ours = form([("description", mark(token))]);
         let found = network.get(&format!("/floatingips?{ours}"))?.success()?;
         for one in found["floatingips"].as_array().into_iter().flatten() {
