@@ -112,31 +112,8 @@ impl Catalogue for AppCatalogue {
         token: &Token,
         access: &SshAccess,
     ) -> Result<Arc<dyn Provider>> {
-        let bound = bound(&definition.plugin, &definition.source)?;
-        let patience = Patience {
-            ready: bound.limits.ready,
-            reboot: bound.limits.reboot,
-        };
-        let mut sessions = Arc::clone(self.0.ssh()?);
-        if !access.is_plain() {
-            let secrets = InstanceSecrets {
-                app: self.0.clone(),
-                own: bound.secrets,
-                grant: bound.grant,
-                token: token.clone(),
-            };
-            sessions = Arc::new(SshSessions::clone(&sessions).with_login(Login {
-                identity: token.to_string(),
-                access: access.clone(),
-                secrets: Arc::new(move |name| secrets.get(name)),
-            }));
-        }
-        Ok(Arc::new(SshInstance::new(
-            sessions,
-            access.clone(),
-            definition.source.to_string(),
-            patience,
-        )))
+        // On trial, a life is led for what the provider makes and destroys; that machines can be entered is shown on one.
+        self.way(definition, token, access, self.0.0.tap.is_none())
     }
 
     fn hooks(&self, definition: &Definition, at: HookPoint) -> Result<Vec<Arc<dyn Hook>>> {
@@ -284,6 +261,41 @@ impl Catalogue for AppCatalogue {
 }
 
 impl AppCatalogue {
+    /// The host's own way to an instance. `waits`: for a new one, until it takes commands.
+    pub(super) fn way(
+        &self,
+        definition: &Definition,
+        token: &Token,
+        access: &SshAccess,
+        waits: bool,
+    ) -> Result<Arc<dyn Provider>> {
+        let bound = bound(&definition.plugin, &definition.source)?;
+        let patience = Patience {
+            ready: waits.then_some(bound.limits.ready),
+            reboot: bound.limits.reboot,
+        };
+        let mut sessions = Arc::clone(self.0.ssh()?);
+        if !access.is_plain() {
+            let secrets = InstanceSecrets {
+                app: self.0.clone(),
+                own: bound.secrets,
+                grant: bound.grant,
+                token: token.clone(),
+            };
+            sessions = Arc::new(SshSessions::clone(&sessions).with_login(Login {
+                identity: token.to_string(),
+                access: access.clone(),
+                secrets: Arc::new(move |name| secrets.get(name)),
+            }));
+        }
+        Ok(Arc::new(SshInstance::new(
+            sessions,
+            access.clone(),
+            definition.source.to_string(),
+            patience,
+        )))
+    }
+
     fn listing(&self, name: &SourceName) -> Result<Option<Listing>> {
         let config = self.0.config();
         let Some(source) = config.source(name)? else {

@@ -308,7 +308,7 @@ impl Trial {
         let reached = definition.clone();
         let reach = move |token: &Token, access: &SshAccess| {
             catalogue
-                .ssh(&reached, token, access)
+                .way(&reached, token, access, true)
                 .map_err(|error| crate::engine::chain(&error))
         };
         Ok(Bench::new(Setup {

@@ -231,7 +231,12 @@ impl Bench {
 
     /// The same; without its handle, as after a lost answer.
     pub(super) async fn discard_by(&self, held: &Held, handle: bool) -> Result<(), Miss> {
-        self.provider().discard(&held.doomed(handle)).await?;
+        let doomed = held.doomed(handle);
+        self.provider().discard(&doomed).await?;
+        if let Some(way) = self.way(held)? {
+            // A connection to what is gone ends by itself, only later.
+            let _closed = way.discard(&doomed).await;
+        }
         self.forget(held)
     }
 
@@ -263,6 +268,10 @@ impl Bench {
         }
         let held = self.allocate().await?;
         *lock(&self.main) = Some(held.clone());
+        if let Some(way) = self.way(&held)? {
+            // A machine that runs may still be on its way up.
+            way.ready(&held.instance).await?;
+        }
         Ok(held)
     }
 
@@ -283,16 +292,25 @@ impl Bench {
 
     /// What drives the instance.
     pub(super) fn reach(&self, held: &Held) -> Result<Arc<dyn Provider>, Miss> {
-        let access = match &held.access {
-            Access::Plugin => return Ok(self.setup.provider.clone()),
-            Access::Ssh(access) => access,
-        };
-        let reach = self.setup.reach.as_ref().ok_or_else(|| {
+        if held.access == Access::Plugin {
+            return Ok(self.setup.provider.clone());
+        }
+        self.way(held)?.ok_or_else(|| {
             Miss::NotShown(
                 "the host reaches this instance by itself, which is on no cassette".to_owned(),
             )
-        })?;
-        reach(&held.instance.token, access).map_err(Miss::Failed)
+        })
+    }
+
+    /// The host's own way to the instance, where there is one.
+    fn way(&self, held: &Held) -> Result<Option<Arc<dyn Provider>>, Miss> {
+        match (&held.access, &self.setup.reach) {
+            (Access::Ssh(access), Some(reach)) => {
+                let way = reach(&held.instance.token, access);
+                way.map(Some).map_err(Miss::Failed)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Runs a command with this input and collects what it prints.

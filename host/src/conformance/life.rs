@@ -197,6 +197,14 @@ pub(super) async fn gone(bench: &Bench) -> Shown {
 }
 
 pub(super) async fn bad_configuration(bench: &Bench) -> Shown {
+    // A wrong host or program is refused by the grant, as it should be.
+    let denied = bench.setup.witness.denied();
+    let shown = refuses(bench).await;
+    bench.setup.witness.only_denied(denied);
+    shown
+}
+
+async fn refuses(bench: &Bench) -> Shown {
     let mut seen = Vec::new();
     for (what, provider) in &bench.setup.bad {
         let provider = match provider {

@@ -10,6 +10,8 @@ pub struct Lived {
     pub steps: Vec<&'static str>,
     /// None: no command was given, or it could not be run.
     pub output: Option<Output>,
+    /// The import that a fault struck, if one was armed and did.
+    pub struck: Option<&'static str>,
     /// What failed; the instance was discarded all the same.
     pub failure: Option<String>,
     /// What could not be discarded.
@@ -21,6 +23,7 @@ pub async fn live(bench: &Bench, argv: Vec<Vec<u8>>) -> Lived {
     let mut lived = Lived {
         steps: Vec::new(),
         output: None,
+        struck: None,
         failure: None,
         left: Vec::new(),
     };
@@ -28,6 +31,8 @@ pub async fn live(bench: &Bench, argv: Vec<Vec<u8>>) -> Lived {
     if let Err(Miss::Failed(why) | Miss::NotShown(why)) = outcome {
         lived.failure = Some(why);
     }
+    let mut armed = bench.setup.faults.disarm().into_iter();
+    lived.struck = armed.find_map(|one| one.import);
     lived.left = bench.clear().await;
     lived
 }
@@ -53,5 +58,6 @@ async fn through(bench: &Bench, argv: Vec<Vec<u8>>, lived: &mut Lived) -> Result
         lived.output = Some(bench.run(&held, &plain(argv), Vec::new()).await?);
     }
     lived.steps.push("discard");
-    Ok(())
+    bench.take_main();
+    bench.discard(&held).await
 }

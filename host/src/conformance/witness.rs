@@ -49,6 +49,11 @@ impl Witness {
         self.seen().denied.iter().cloned().collect()
     }
 
+    /// Takes back what was refused since then: it was meant to be.
+    pub(super) fn only_denied(&self, then: Vec<String>) {
+        self.seen().denied = then.into_iter().collect();
+    }
+
     /// Calls that crashed, ran into a limit or answered what the contract does not allow, each once.
     pub fn bad_ends(&self) -> Vec<String> {
         self.seen().bad_ends.iter().cloned().collect()

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use runner_core::id::{InstanceName, TicketId};
+use runner_core::id::{InstanceName, TicketId, Token};
 use runner_core::instance::State;
 use runner_core::plan::{FailedBy, Report, Why};
 use runner_core::policy::Limit;
@@ -28,6 +28,11 @@ impl Acquired {
     /// The names, by source and number.
     pub fn names(&self) -> Vec<InstanceName> {
         self.rows.iter().map(|row| row.name.clone()).collect()
+    }
+
+    /// What their backends know them by, in the same order.
+    pub fn tokens(&self) -> Vec<Token> {
+        self.rows.iter().map(|row| row.token.clone()).collect()
     }
 
     /// The instances with their leases, by source and number.

@@ -1,5 +1,5 @@
 //! The tap that spoils: one fault, at the n-th import of a call, once. The rest of the call, and all other calls, see the
-//! world as it is.
+//! world as it is. Calls about several instances side by side can each have a fault of their own.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -108,14 +108,40 @@ pub struct Faults {
     state: Mutex<State>,
 }
 
+/// A fault that was armed, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Struck {
+    pub injection: Injection,
+    /// Of the instance whose call it was for, once that is known.
+    pub token: Option<String>,
+    /// The import that it spoiled, if any.
+    pub import: Option<&'static str>,
+}
+
+/// A fault that waits for its call.
+struct Armed {
+    whose: Whose,
+    injection: Injection,
+    /// Where it struck.
+    import: Option<&'static str>,
+}
+
+/// Whose calls a fault is for.
+#[derive(PartialEq, Eq)]
+enum Whose {
+    Anybodys,
+    /// The first one's that has no other fault.
+    TheNext,
+    /// The instance's with this token.
+    Of(String),
+}
+
 #[derive(Default)]
 struct State {
-    armed: Option<Injection>,
-    /// What was spoiled, and in which import.
-    fired: Option<&'static str>,
+    armed: Vec<Armed>,
     calls: u64,
-    /// Imports counted in each call.
-    counted: HashMap<u64, u64>,
+    /// The calls that are going on.
+    running: HashMap<u64, Running>,
     /// The most that a call of each verb asked for.
     most: HashMap<&'static str, u64>,
     places: HashMap<(String, u64), &'static str>,
@@ -123,10 +149,18 @@ struct State {
     before: HashMap<(&'static str, String), Value>,
 }
 
+#[derive(Default)]
+struct Running {
+    /// The token of the instance that it is about.
+    about: Option<String>,
+    /// Its imports so far.
+    counted: u64,
+}
+
 impl fmt::Debug for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Faults")
-            .field("armed", &self.state().armed)
+            .field("armed", &self.state().struck())
             .finish_non_exhaustive()
     }
 }
@@ -158,18 +192,30 @@ impl Faults {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Arms one fault, in place of any other.
+    /// Arms one fault, in place of any other: for the first call that gets so far, whomever it is about.
     pub fn arm(&self, injection: Injection) {
-        let mut state = self.state();
-        state.armed = Some(injection);
-        state.fired = None;
+        self.state().arm([(Whose::Anybodys, injection)]);
     }
 
-    /// Disarms; answers the import that was spoiled, if any was.
-    pub fn disarm(&self) -> Option<&'static str> {
+    /// Arms these in place of any others, each for the calls about one instance of its own: the next ones that are asked about.
+    pub fn arm_each(&self, injections: &[Injection]) {
+        let each = injections.iter().cloned();
+        self.state().arm(each.map(|one| (Whose::TheNext, one)));
+    }
+
+    /// Arms these in place of any others, each for the calls about the instance with this token.
+    pub fn arm_for(&self, injections: impl IntoIterator<Item = (String, Injection)>) {
+        let each = injections.into_iter();
+        self.state()
+            .arm(each.map(|(token, one)| (Whose::Of(token), one)));
+    }
+
+    /// Disarms; answers what had been armed, in that order.
+    pub fn disarm(&self) -> Vec<Struck> {
         let mut state = self.state();
-        state.armed = None;
-        state.fired.take()
+        let struck = state.struck();
+        state.armed.clear();
+        struck
     }
 
     /// Which import the last call of this verb that got so far asked for at this place.
@@ -184,19 +230,67 @@ impl Faults {
 }
 
 impl State {
+    fn arm(&mut self, armed: impl IntoIterator<Item = (Whose, Injection)>) {
+        let armed = armed.into_iter().map(|(whose, injection)| Armed {
+            whose,
+            injection,
+            import: None,
+        });
+        self.armed = armed.collect();
+    }
+
+    fn struck(&self) -> Vec<Struck> {
+        let struck = |one: &Armed| Struck {
+            injection: one.injection.clone(),
+            token: match &one.whose {
+                Whose::Of(token) => Some(token.clone()),
+                Whose::Anybodys | Whose::TheNext => None,
+            },
+            import: one.import,
+        };
+        self.armed.iter().map(struck).collect()
+    }
+
+    /// A call begins: the fault that is for the next one is for the instance that it is about, and for no other from then on.
+    fn begin(&mut self, call: u64, verb: &str, args: &Value) {
+        let about = args["token"].as_str().map(str::to_owned);
+        if let Some(token) = &about {
+            let own = |one: &Armed| matches!(&one.whose, Whose::Of(other) if other == token);
+            let fits = |one: &&mut Armed| one.injection.verb == verb;
+            if !self.armed.iter_mut().filter(fits).any(|one| own(one))
+                && let Some(next) = self
+                    .armed
+                    .iter_mut()
+                    .filter(fits)
+                    .find(|one| one.whose == Whose::TheNext)
+            {
+                next.whose = Whose::Of(token.clone());
+            }
+        }
+        self.running.insert(call, Running { about, counted: 0 });
+    }
+
     fn verdict(&mut self, ask: &Ask) -> Option<Verdict> {
-        let counted = self.counted.entry(ask.call).or_default();
-        let number = *counted;
-        *counted += 1;
+        let running = self.running.entry(ask.call).or_default();
+        let number = running.counted;
+        running.counted += 1;
         let most = self.most.entry(ask.verb).or_default();
         *most = (*most).max(number + 1);
         self.places
             .insert((ask.verb.to_owned(), number), ask.import);
-        let armed = self.armed.as_ref()?;
-        if self.fired.is_some() || armed.verb != ask.verb || armed.at != number {
-            return None;
-        }
-        let verdict = match armed.fault {
+        let about = running.about.as_deref();
+        let armed = self.armed.iter_mut().find(|one| {
+            let whose = match &one.whose {
+                Whose::Anybodys => true,
+                Whose::TheNext => false,
+                Whose::Of(name) => about == Some(name),
+            };
+            whose
+                && one.import.is_none()
+                && one.injection.verb == ask.verb
+                && one.injection.at == number
+        })?;
+        let verdict = match armed.injection.fault {
             Fault::Killed => Verdict::Kill,
             Fault::KilledAfter => Verdict::PerformAndKill,
             Fault::LostReply => {
@@ -210,7 +304,7 @@ impl State {
                 Verdict::Answer(self.before.get(&key)?.clone())
             }
         };
-        self.fired = Some(ask.import);
+        armed.import = Some(ask.import);
         Some(verdict)
     }
 }
@@ -224,7 +318,8 @@ fn refused(import: &str, status: u16) -> Value {
     match import {
         "http.fetch" => json!({ "ok": {
             "status": status,
-            "headers": [["content-type", "application/json"], ["retry-after", "1"]],
+            // Whoever heeds it loses no time.
+            "headers": [["content-type", "application/json"], ["retry-after", "0"]],
             "body": format!("{{\"error\":{{\"code\":{status},\"message\":\"injected\"}}}}"),
         } }),
         "process.output" | "process.exec" | "ssh.output" | "ssh.exec" | "target.run" => {
@@ -236,14 +331,15 @@ fn refused(import: &str, status: u16) -> Value {
 
 impl Tap for Faults {
     fn begin(&self, verb: &'static str, args: &Value) -> u64 {
-        match &self.behind {
-            Some(behind) => behind.begin(verb, args),
-            None => {
-                let mut state = self.state();
-                state.calls += 1;
-                state.calls
-            }
-        }
+        let behind = self.behind.as_ref();
+        let call = behind.map(|behind| behind.begin(verb, args));
+        let mut state = self.state();
+        let call = call.unwrap_or_else(|| {
+            state.calls += 1;
+            state.calls
+        });
+        state.begin(call, verb, args);
+        call
     }
 
     fn ask(&self, ask: &Ask) -> Verdict {
@@ -271,7 +367,7 @@ impl Tap for Faults {
     }
 
     fn end(&self, call: u64, outcome: &Value) {
-        self.state().counted.remove(&call);
+        self.state().running.remove(&call);
         if let Some(behind) = &self.behind {
             behind.end(call, outcome);
         }
@@ -313,8 +409,41 @@ mod tests {
         let other = faults.begin("allocate", &Value::Null);
         faults.ask(&ask(other, "http.fetch"));
         assert_eq!(faults.ask(&ask(other, "http.fetch")), Verdict::Perform);
-        assert_eq!(faults.disarm(), Some("ssh.output"));
+        assert_eq!(faults.disarm()[0].import, Some("ssh.output"));
+        assert_eq!(faults.disarm(), []);
         assert_eq!((faults.most("allocate"), faults.most("discard")), (2, 0));
+    }
+
+    #[test]
+    fn calls_side_by_side_have_a_fault_each() {
+        let faults = Faults::new(None);
+        let begin = |verb, name: &str| faults.begin(verb, &json!({ "token": name }));
+        let asks = |call, verb| {
+            let ask = Ask {
+                verb,
+                ..ask(call, "http.fetch")
+            };
+            faults.ask(&ask)
+        };
+        let injections = ["allocate:0=killed", "allocate:1=killed-after"];
+        faults.arm_each(&injections.map(|one| one.parse().unwrap()));
+        let (a, b) = (begin("allocate", "a"), begin("allocate", "b"));
+        // A second call about the same instance takes nobody else's.
+        let again = begin("allocate", "a");
+        let third = begin("allocate", "c");
+        assert_eq!(asks(b, "allocate"), Verdict::Perform);
+        assert_eq!(asks(third, "allocate"), Verdict::Perform);
+        assert_eq!(asks(again, "allocate"), Verdict::Kill);
+        assert_eq!(asks(a, "allocate"), Verdict::Perform);
+        assert_eq!(asks(b, "allocate"), Verdict::PerformAndKill);
+        let tokens = |struck: Vec<Struck>| struck.into_iter().map(|one| one.token);
+        let tokens: Vec<_> = tokens(faults.disarm()).flatten().collect();
+        assert_eq!(tokens, ["a", "b"]);
+
+        faults.arm_for([("b".to_owned(), "discard:0=killed".parse().unwrap())]);
+        let (a, b) = (begin("discard", "a"), begin("discard", "b"));
+        assert_eq!(asks(a, "discard"), Verdict::Perform);
+        assert_eq!(asks(b, "discard"), Verdict::Kill);
     }
 
     #[test]

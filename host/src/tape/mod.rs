@@ -18,7 +18,7 @@ use std::path::Path;
 
 pub use bundle::{Bundle, BundleError};
 pub use cassette::{Cassette, CassetteError, Exchange, Header, Recorded, VERSION};
-pub use faults::{Fault, Faults, Injection};
+pub use faults::{Fault, Faults, Injection, Struck};
 pub use player::{Difference, Player};
 pub use recorder::{Recorder, TooLarge, WORK};
 pub use redact::{Redactor, TooShort};

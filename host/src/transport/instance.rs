@@ -29,8 +29,8 @@ pub struct SshInstance {
 /// How long is waited for a machine that does not take commands yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// When it is new.
-    pub ready: Duration,
+    /// When it is new. None: nobody wants in, so that it is not waited for at all.
+    pub ready: Option<Duration>,
     /// When it is rebooted.
     pub reboot: Duration,
 }
@@ -249,8 +249,11 @@ impl Provider for SshInstance {
     }
 
     async fn ready(&self, instance: &Instance) -> Result<Ready> {
+        let Some(patience) = self.patience.ready else {
+            return Ok(Ready::default());
+        };
         let boot = self
-            .patiently(instance, "ready", self.patience.ready, |_| true)
+            .patiently(instance, "ready", patience, |_| true)
             .await?;
         let mut access = None;
         if self.access.host_keys == HostKeys::FirstUse {

@@ -138,6 +138,12 @@ impl Sshd {
         std::os::unix::fs::symlink(file, self.directory.join("more")).expect("a link");
     }
 
+    /// Nobody else may log in, not even the user of this machine that the client's configuration knows.
+    pub fn authorize_only(&self, file: &Path) {
+        std::fs::write(self.directory.join("authorized"), "").expect("the keys");
+        self.also_authorize(file);
+    }
+
     /// Starts it again, after `stop`, where root has the password `correct horse`: in a mount namespace of its own, nothing else
     /// of this machine sees that.
     pub fn with_password(&mut self, env: &TestEnv) {

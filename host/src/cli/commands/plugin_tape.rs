@@ -93,7 +93,6 @@ pub(crate) fn record(args: &Record, context: &Context) -> Outcome {
     let argv = values::argv(&args.command);
     let lived =
         context.block_on(async { Ok::<_, EngineError>(conformance::live(&bench, argv).await) })?;
-    let struck = trial.faults().disarm();
     trial.save(None, &args.to)?;
     let left = plugin_test::finish(trial)?;
     if let Some(output) = &lived.output {
@@ -106,7 +105,7 @@ pub(crate) fn record(args: &Record, context: &Context) -> Outcome {
     context
         .console
         .note(&format!("recorded {steps} in `{}`", args.to.display()));
-    if let (Some(fault), None) = (&args.fault, struck) {
+    if let (Some(fault), None) = (&args.fault, lived.struck) {
         context.console.warning(&format!(
             "`{fault}` never happened: the call did not get that far"
         ));
