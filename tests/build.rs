@@ -9,7 +9,7 @@ use std::process::Command;
 /// Folders of `guests/`. Package `runner-guest-NAME`, constant `GUEST_NAME`.
 const GUESTS: [&str; 6] = ["fake", "hostile", "table", "usurper", "warden", "web"];
 /// Folders of `examples/` that the suites use as well: crates outside the workspace, built as their readers would.
-const EXAMPLES: [&str; 2] = ["audit-hook", "route-hook"];
+const EXAMPLES: [&str; 3] = ["airgap-provider", "audit-hook", "route-hook"];
 const TARGET: &str = "wasm32-wasip2";
 
 fn main() {
@@ -21,6 +21,7 @@ fn main() {
     let target_dir = out.join("guests");
     for watched in [
         "tests/guests",
+        "examples/airgap-provider",
         "examples/audit-hook",
         "examples/route-hook",
         "sdk/src",

@@ -27,6 +27,11 @@ pub fn warden() -> &'static Path {
     Path::new(env!("GUEST_WARDEN"))
 }
 
+/// The example of a provider in Rust, see `examples/airgap-provider`.
+pub fn airgap_provider() -> &'static Path {
+    Path::new(env!("EXAMPLE_AIRGAP_PROVIDER"))
+}
+
 /// The example of a hook that looks at instances, see `examples/audit-hook`.
 pub fn audit_hook() -> &'static Path {
     Path::new(env!("EXAMPLE_AUDIT_HOOK"))

@@ -1,25 +1,33 @@
 //! `runner plugin test`, `record` and `replay` over the whole program: each provider of ours conforms at the level that is
 //! written here, those that lie or reach out fail by name, and what was recorded plays again without its backend.
 //!
-//! A new provider is one line below, once `contract/bench.rs` can set it up.
+//! A new provider is one line: below, once `contract/bench.rs` can set it up, or in `providers/conform.rs`; those of `examples/` are in
+//! `authors`. `plugins/README.md` tells users what is shown here, and is compared with it.
 
 use std::collections::BTreeMap;
 
 use runner_tests::fake::Fake;
-use runner_tests::{Outcome, TestEnv, guests};
+use runner_tests::{Outcome, Runner, TestEnv, guests};
 use serde_json::Value;
 
-use crate::contract::bench::{self, Bench, SOURCE};
+use crate::contract::bench::{self, SOURCE};
 
 /// One test per provider: what the bench sets up reaches this level, and these behaviours really were shown.
 macro_rules! conforms {
     ($($provider:ident at $level:literal shows [$($shown:literal),*];)*) => {
+        /// Each with its level.
+        const SHOWN: &[(&str, &str)] = &[$((stringify!($provider), $level)),*];
         $(
             #[test]
             fn $provider() {
                 // None was already said, loudly.
                 if let Some(bench) = bench::$provider() {
-                    conforms_at(&bench, $level, &[$($shown),*]);
+                    let call = bench.env.runner(["plugin", "test", SOURCE]);
+                    conforms_at(call, $level, &[$($shown),*]);
+                    // Nothing of it was in the user's own books.
+                    assert!(bench.env.live().is_empty(), "{:#?}", bench.env.live());
+                    // Nothing is at the backend.
+                    bench.assert_clean();
                 }
             }
         )*
@@ -51,10 +59,11 @@ fn tested(outcome: &Outcome) -> BTreeMap<String, (String, String)> {
         .collect()
 }
 
+/// `plugin test` with these arguments reaches this level, and these behaviours were tried and not left out. Answers what was seen.
 #[track_caller]
-fn conforms_at(bench: &Bench, level: &str, shown: &[&str]) {
-    let call = ["plugin", "test", SOURCE, "--level", level, "--json"];
-    let outcome = bench.env.runner(call).run();
+pub(crate) fn conforms_at(call: Runner, level: &str, shown: &[&str]) -> BTreeMap<String, String> {
+    let outcome = call.args(["--level", level, "--json"]).run();
+    assert!(outcome.out().starts_with('{'), "{outcome}");
     let found = tested(&outcome);
     let failed: Vec<_> = found
         .iter()
@@ -67,8 +76,60 @@ fn conforms_at(bench: &Bench, level: &str, shown: &[&str]) {
     }
     let outcome = outcome.ok();
     assert_eq!(outcome.json()["left"], serde_json::json!([]));
-    // Nothing of it was in the user's own books, and nothing is at the backend.
-    bench.assert_clean();
+    let seen = found.into_iter().map(|(name, (_, seen))| (name, seen));
+    seen.collect()
+}
+
+/// All of this level is demanded but these behaviours, which fail: who falls short is told in `plugins/README.md`, and does no worse.
+#[track_caller]
+pub(crate) fn falls_short(call: Runner, level: &str, of: &[&str], shown: &[&str]) {
+    let outcome = call.args(["--level", level, "--json"]).run();
+    assert!(outcome.out().starts_with('{'), "{outcome}");
+    let found = tested(&outcome);
+    let failed = found.iter().filter(|(_, (verdict, _))| verdict == "failed");
+    let names: Vec<&str> = failed.clone().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, of, "{:#?}", failed.collect::<Vec<_>>());
+    for name in shown {
+        assert_eq!(found[*name].0, "passed", "{name}: {}", found[*name].1);
+    }
+    assert_eq!(outcome.code(5).json()["left"], serde_json::json!([]));
+}
+
+/// The rows of the table in `plugins/README.md`: name and level.
+fn catalogue() -> BTreeMap<String, String> {
+    let plugins = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins");
+    let text = std::fs::read_to_string(format!("{plugins}/README.md")).unwrap();
+    let row = |line: &str| {
+        let mut cells = line.split(" | ");
+        let name = cells.next()?.strip_prefix("| [")?.split(']').next()?;
+        Some((name.to_owned(), cells.nth(1)?.trim().to_owned()))
+    };
+    text.lines().filter_map(row).collect()
+}
+
+#[test]
+fn the_catalogue_says_what_is_shown() {
+    let told = catalogue();
+    let shown = SHOWN.iter().chain(crate::providers::SHOWN);
+    let shown = shown.chain(crate::authors::SHOWN);
+    let shown: BTreeMap<&str, &str> = shown.copied().filter(|(name, _)| *name != "fake").collect();
+    // Every provider has its row, and whoever is not shown here does not claim to be.
+    let top = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut known = BTreeMap::new();
+    for directory in ["plugins", "examples"] {
+        for entry in std::fs::read_dir(format!("{top}/{directory}")).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            if entry.path().is_dir() && (directory == "plugins" || name.ends_with("-provider")) {
+                let level = shown.get(name.as_str()).copied().unwrap_or("–");
+                known.insert(name, level.to_owned());
+            }
+        }
+    }
+    assert_eq!(told, known);
+    for name in shown.keys() {
+        assert!(known.contains_key(*name), "{name}");
+    }
 }
 
 /// The names of what failed, of the hostile guest with this misbehaviour in this call.

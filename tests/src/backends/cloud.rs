@@ -2,12 +2,13 @@
 //! authority of the test's own that this world trusts.
 
 use std::io::BufRead as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
 use crate::TestEnv;
+use crate::backends::sshd::Sshd;
 use crate::skip::{program, skip};
 
 /// A running server. Dropping it stops it.
@@ -18,9 +19,30 @@ pub struct Cloud {
     authority: PathBuf,
 }
 
+/// The file with the keys of a cloud's machines that exist, where a real ssh server stands for all of them.
+const AUTHORIZED: &str = "machines.authorized";
+
 impl Cloud {
     /// Starts the server for this cloud (`LINODE`, `GCE`, `OPENSTACK`). None, loudly, when it cannot work here.
     pub fn start(env: &TestEnv, cloud: &str) -> Option<Self> {
+        Self::playing(env, cloud, None)
+    }
+
+    /// The same with machines that can be entered, at the addresses that it says: one real ssh server stands for all of them, and each
+    /// machine's key opens it as long as the machine exists. Nothing takes its time. `EC2` is moto.
+    pub fn with_machines(env: &mut TestEnv, cloud: &str) -> Option<(Self, Sshd)> {
+        let authorized = env.path(AUTHORIZED);
+        let addresses = if cloud == "EC2" { "10.*" } else { "127.0.0.1" };
+        let server = Sshd::start(env, &[addresses])?;
+        server.authorize_only(&authorized);
+        let cloud = match cloud {
+            "EC2" => Self::emulating(env, &authorized),
+            cloud => Self::playing(env, cloud, Some(&authorized)),
+        };
+        Some((cloud?, server))
+    }
+
+    fn playing(env: &TestEnv, cloud: &str, authorized: Option<&Path>) -> Option<Self> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/suite/providers/cloud.py");
         let python = program("python3").or_else(|| {
             skip("there is no python3");
@@ -29,6 +51,7 @@ impl Cloud {
         let (certificate, key) = certificate(env)?;
         let mut command = Command::new(python);
         command.arg(script).arg(cloud).arg(&certificate).arg(key);
+        command.args(authorized);
         let (child, port) = started(command);
         Some(Self {
             child,
@@ -37,8 +60,8 @@ impl Cloud {
         })
     }
 
-    /// Starts moto's EC2. None, loudly, when it cannot work here.
-    pub fn moto(env: &TestEnv) -> Option<Self> {
+    /// Moto's EC2.
+    fn emulating(env: &TestEnv, authorized: &Path) -> Option<Self> {
         let Some(python) = std::env::var_os("RUNNER_TESTS_MOTO") else {
             skip("there is no moto: `run.sh` installs it and sets RUNNER_TESTS_MOTO");
             return None;
@@ -51,7 +74,8 @@ impl Cloud {
                 "/suite/providers/emulator.py"
             ))
             .arg(&certificate)
-            .arg(key);
+            .arg(key)
+            .arg(authorized);
         let (child, port) = started(command);
         let moto = Self {
             child,

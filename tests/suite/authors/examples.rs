@@ -1,17 +1,17 @@
-//! The providers of `examples/` in Python, JavaScript and C, over the real thing each is for. (The one in Rust is in
-//! `grants`, the hooks are in `hooks`.)
+//! The providers of `examples/`, over the real thing each is for: each is held to a level, and does what it is there to show. (The
+//! hooks are in `hooks`.)
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
 
-use runner_tests::TestEnv;
 use runner_tests::backends::sshd::Sshd;
-use runner_tests::skip::program;
+use runner_tests::skip::{program, skip};
 use runner_tests::toolchains::Toolchains;
+use runner_tests::{TestEnv, guests};
 use serde_json::{Value, json};
 
-use super::{example, lives, root, source};
+use super::{example, holds, root};
 
 #[track_caller]
 fn git(env: &TestEnv, repository: &Path, args: &[&str]) -> String {
@@ -116,11 +116,33 @@ fn python_a_worktree_for_each_instance() {
         .says(&["no repository with a revision `nosuch`", "set `repository`"]);
     assert!(env.live().is_empty(), "{:?}", env.live());
 
-    let settings = format!("repository={}", repository.display());
-    lives(&env, &source(&component, &settings));
+    // Its commands are the host's `tar`, for a copy.
+    let id = env.acquire("tip");
+    env.write("work/there", [0, 255, 10, 13]);
+    env.runner(["cp", "there", &format!("{id}:file")])
+        .run()
+        .ok();
+    env.runner(["cp", &format!("{id}:file"), "back"]).run().ok();
+    let back = std::fs::read(env.work().join("back")).unwrap();
+    assert_eq!(back, [0, 255, 10, 13]);
+    env.runner(["discard", &id]).run().ok();
+
+    holds(
+        env.runner(["plugin", "test", "tip", "--bad", "revision=nosuch"]),
+        "worktree-provider",
+        &[
+            "list.exact",
+            "clean.leaves-it-usable",
+            "errors.of-what-is-gone",
+            "errors.bad-configuration",
+        ],
+    );
     let listed = git(&env, &repository, &["worktree", "list"]);
     assert_eq!(listed.lines().count(), 1, "{listed}");
 }
+
+/// Machines of the lab: aliases of one real server.
+const HOSTS: [&str; 4] = ["bench-1", "bench-2", "bench-3", "bench-4"];
 
 /// `examples/lab-provider/lab.py`, with one machine.
 struct Lab {
@@ -166,7 +188,7 @@ fn javascript_machines_of_a_lab_by_http_and_ssh() {
     };
     let mut env = TestEnv::new();
     let component = example(&mut env, &tools, "lab-provider", "lab.wasm");
-    let Some(sshd) = Sshd::start(&mut env, &["bench-1"]) else {
+    let Some(sshd) = Sshd::start(&mut env, &HOSTS) else {
         return;
     };
     env.keep(sshd);
@@ -213,6 +235,29 @@ fn javascript_machines_of_a_lab_by_http_and_ssh() {
     env.set("RUNNER_SECRET_LAB_TOKEN", "open sesame");
     env.runner(["discard", "lab-1"]).run().ok();
     assert!(env.live().is_empty(), "{:?}", env.live());
+
+    // The same lab as a simulator, with machines for everything that is tried: nothing is configured, granted or kept secret.
+    let machines = HOSTS.map(|address| json!({ "name": address, "address": address }));
+    let file = env.write("lab/simulated.json", json!(machines).to_string());
+    let simulator = format!(
+        "exec '{}' '{}' '{}' --simulate",
+        program("python3").expect("python3").display(),
+        root().join("examples/lab-provider/lab.py").display(),
+        file.display()
+    );
+    let call = env.runner(["plugin", "test"]).arg(&component);
+    let call = call.args(["--grant", "--simulator", &simulator]);
+    holds(
+        call.args(["--bad", "url=http://localhost:1"]),
+        "lab-provider",
+        &[
+            "run.argument-bytes",
+            "list.exact",
+            "errors.bad-configuration",
+            "allocate.fault-killed-after",
+            "discard.fault-lost-reply",
+        ],
+    );
 }
 
 #[test]
@@ -260,5 +305,37 @@ fn c_commands_within_bounds() {
         1 << 20
     );
     env.runner(["release", &id]).run().ok();
-    lives(&env, &source(&component, "memory-mib=4096"));
+    let call = env.runner(["plugin", "test"]).arg(&component);
+    holds(
+        call.args(["memory-mib=4096", "--grant", "--bad", "memory-mib=0"]),
+        "limited-provider",
+        &[
+            "run.signals",
+            "run.not-executable",
+            "errors.bad-configuration",
+        ],
+    );
+}
+
+#[test]
+fn rust_commands_without_network() {
+    if program("unshare").is_none() {
+        return skip("no `unshare`");
+    }
+    let env = TestEnv::new();
+    let component = guests::airgap_provider();
+    let source = component.display().to_string();
+    let call = env.runner(["exec", "--grant", "--source", &source, "--"]);
+    let seen = call.args(["ls", "/proc/self/net/dev_snmp6"]).run().ok();
+    assert_eq!(seen.words(), ["lo"], "{seen}");
+    let call = env.runner(["plugin", "test", &source, "--grant"]);
+    holds(
+        call.args(["--bad", "loopback=perhaps"]),
+        "airgap-provider",
+        &[
+            "run.signals",
+            "errors.bad-configuration",
+            "allocate.fault-killed",
+        ],
+    );
 }

@@ -1,7 +1,10 @@
 """Small servers that answer as four clouds document that they do: no clouds, and no emulators. They keep what is made in memory,
 and can be told to fail.
 
-    cloud.py LINODE|GCE|OPENSTACK CERTIFICATE KEY     prints the port that it listens on (TLS), then serves
+    cloud.py LINODE|GCE|OPENSTACK CERTIFICATE KEY [AUTHORIZED]     prints the port that it listens on (TLS), then serves
+
+With AUTHORIZED its machines can be entered: that file, which an ssh server on this machine reads, has the keys of those that exist, and of
+no others. Then nothing takes its time either: machines run, and are gone, at the first look.
 
 Beside the cloud's own paths:
     POST /-/fail   {"method", "path" (a part of it), "status", "times", "body", "headers", "after"}: answer so instead.
@@ -10,14 +13,18 @@ Beside the cloud's own paths:
     GET  /-/state  everything that exists, and the requests so far (`log`), with what those to make something said (`bodies`).
 """
 
+import base64
 import http.server
 import json
+import os
 import re
 import ssl
 import sys
 import threading
 import urllib.parse
 
+AUTHORIZED = sys.argv[4] if len(sys.argv) > 4 else None
+SLOW = 0 if AUTHORIZED else 1  # Looks at a machine until something happened to it.
 PAGE = 2  # Machines on a page, so that listings have several.
 
 
@@ -28,6 +35,16 @@ class Cloud:
     def number(self):
         self.count += 1
         return self.count
+
+    def admit(self):
+        """Lets in who was named when a machine was made, while there is that machine."""
+        if not AUTHORIZED:
+            return
+        living = [m for m in self.machines.values() if not {m.get("status"), m.get("OS-EXT-STS:task_state")} & {"deleting", "STOPPING"}]
+        keys = "".join(key + "\n" for m in living for key in re.findall(r"ssh-ed25519 [A-Za-z0-9+/=]+", m["told"]))
+        with open(AUTHORIZED + ".new", "w") as draft:
+            draft.write(keys)
+        os.replace(AUTHORIZED + ".new", AUTHORIZED)
 
     def listing(self, keep):
         if self.hidden > 0:
@@ -50,7 +67,7 @@ class Linode(Cloud):
                 return 400, {"errors": [{"field": "label", "reason": "Label must be unique among your linodes"}]}
             assert len(body["root_pass"]) >= 11 and all(3 <= len(tag) <= 50 for tag in body["tags"])
             id = self.number()
-            machine = {"id": id, "label": body["label"], "tags": body["tags"], "status": "provisioning", "keys": body["authorized_keys"],
+            machine = {"id": id, "label": body["label"], "tags": body["tags"], "status": "provisioning", "keys": body["authorized_keys"], "told": json.dumps(body["authorized_keys"]),
                        "ipv4": ["127.0.0.1"], "created": "a", "updated": "a", "looks": 0}
             self.machines[id] = machine
             return 200, machine
@@ -65,10 +82,10 @@ class Linode(Cloud):
             if method == "DELETE":
                 machine["status"], machine["looks"] = "deleting", 0
                 return 200, {}
-            if machine["status"] == "deleting" and machine["looks"] > 1:
+            if machine["status"] == "deleting" and machine["looks"] > SLOW:
                 del self.machines[int(one[1])]
                 return 404, {"errors": [{"reason": "Not found"}]}
-            if machine["status"] == "provisioning" and machine["looks"] > 1:
+            if machine["status"] == "provisioning" and machine["looks"] > SLOW:
                 machine["status"] = "running"
             return 200, machine
         return 404, {"errors": [{"reason": "Not found"}]}
@@ -95,12 +112,12 @@ class Gce(Cloud):
             if body["name"] in self.machines:
                 return 409, {"error": {"code": 409, "message": "The resource already exists"}}
             name = f"operation-{self.number()}"
-            self.extra[name] = {"name": name, "status": "RUNNING"}
+            self.extra[name] = {"name": name, "status": "RUNNING" if SLOW else "DONE"}
             if "full" in body["machineType"]:
                 self.extra[name]["error"] = {"errors": [{"code": "ZONE_RESOURCE_POOL_EXHAUSTED", "message": "The zone does not have enough resources."}]}
             else:
                 self.machines[body["name"]] = {
-                    "name": body["name"], "labels": body["labels"], "status": "PROVISIONING", "looks": 0, "metadata": body["metadata"],
+                    "name": body["name"], "labels": body["labels"], "status": "PROVISIONING", "looks": 0, "metadata": body["metadata"], "told": json.dumps(body["metadata"]),
                     "networkInterfaces": [{"networkIP": "10.0.0.7", "accessConfigs": [{"natIP": "127.0.0.1"}]}]}
             return 200, self.extra[name]
         if path == zone + "/instances":
@@ -122,17 +139,17 @@ class Gce(Cloud):
             machine = self.machines[one[1]]
             machine["looks"] += 1
             if one[2]:
-                if machine["looks"] < 4:
+                if machine["looks"] < 4 * SLOW:
                     return 404, {"error": {"code": 404, "message": "The resource 'hostkeys/' of type 'Guest Attribute' was not found."}}
                 key = self.extra.get("host-key", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDUcXXnqb6MewFSdc1NRID6wMy03e211mIbCAvlBuuUf").split()
                 return 200, {"queryValue": {"items": [{"namespace": "hostkeys", "key": key[0], "value": key[1]}]}}
             if method == "DELETE":
                 machine["status"], machine["looks"] = "STOPPING", 0
                 return 200, {"name": "operation-0", "status": "RUNNING"}
-            if machine["status"] == "STOPPING" and machine["looks"] > 1:
+            if machine["status"] == "STOPPING" and machine["looks"] > SLOW:
                 del self.machines[one[1]]
                 return 404, {"error": {"code": 404, "message": "not found"}}
-            if machine["status"] == "PROVISIONING" and machine["looks"] > 1:
+            if machine["status"] == "PROVISIONING" and machine["looks"] > SLOW:
                 machine["status"] = "RUNNING"
             return 200, machine
         return 404, {"error": {"code": 404, "message": "The resource was not found"}}
@@ -181,7 +198,7 @@ class Openstack(Cloud):
             assert all(len(tag) <= 60 and "," not in tag and "/" not in tag for tag in server["tags"]) and server["networks"] == "auto"
             id = f"{self.number():032x}"
             status = "ERROR" if server.get("availability_zone") == "full" else "BUILD"
-            self.machines[id] = {"id": id, "status": status, "tags": server["tags"], "metadata": server["metadata"], "looks": 0, "addresses": {},
+            self.machines[id] = {"id": id, "status": status, "tags": server["tags"], "metadata": server["metadata"], "looks": 0, "addresses": {}, "told": base64.b64decode(server["user_data"]).decode(),
                                  "fault": {"message": "No valid host was found. There are not enough hosts available."} if status == "ERROR" else None}
             return 202, {"server": {"id": id}}
         if path == "/nova/v2.1/servers/detail":
@@ -200,10 +217,10 @@ class Openstack(Cloud):
             if method == "DELETE":
                 machine["status"], machine["looks"], machine["OS-EXT-STS:task_state"] = "ACTIVE", 0, "deleting"
                 return 204, None
-            if machine.get("OS-EXT-STS:task_state") == "deleting" and machine["looks"] > 1:
+            if machine.get("OS-EXT-STS:task_state") == "deleting" and machine["looks"] > SLOW:
                 del self.machines[one[1]]
                 return 404, {"itemNotFound": {"code": 404, "message": "Instance could not be found."}}
-            if machine["status"] == "BUILD" and machine["looks"] > 1:
+            if machine["status"] == "BUILD" and machine["looks"] > SLOW:
                 machine["status"] = "ACTIVE"
                 machine["addresses"] = {"inside": [{"addr": "10.0.0.7", "version": 4, "OS-EXT-IPS:type": "fixed"}]}
             return 200, {"server": machine}
@@ -212,6 +229,7 @@ class Openstack(Cloud):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # An answer leaves at once: its second half would wait until the first is acknowledged, which takes 40 ms.
 
     def any(self):
         length = int(self.headers.get("content-length") or 0)
@@ -225,6 +243,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = json.loads(raw) if raw else None
         with lock:
             answer = self.answer(url.path, query, body)
+            cloud.admit()
         if answer[0] == 0:
             self.close_connection = True
             return

@@ -4,64 +4,43 @@ use runner_tests::TestEnv;
 use runner_tests::backends::incus::Incus;
 use runner_tests::service::{Service, eventually};
 
-/// A world with a daemon and the source `box`.
-fn world() -> Option<TestEnv> {
+use super::stage::Stage;
+use crate::contract::bench::SOURCE;
+
+/// A world with a daemon.
+pub(super) fn stage() -> Option<Stage> {
     let mut env = TestEnv::new();
     let incus = Incus::start(&mut env)?;
     env.keep(incus);
     env.source(
-        "box",
+        SOURCE,
         "type = \"incus\"\nimage = \"tiny\"\nmemory = \"64MiB\"\ncheck_period = \"1s\"\ncheck_attempts = 2\n",
     );
-    Some(env)
+    Some(Stage {
+        env,
+        bad: "image=no-such",
+        left: Box::new(Incus::instances),
+        then: Box::new(|env, _| then(env)),
+    })
 }
 
-#[test]
-fn a_container_is_all_that_a_command_needs() {
-    let Some(env) = world() else { return };
-    let name = env.acquire("box");
-    let run = |script: &str| {
-        env.runner(["run", &name, "--", "sh", "-c", script])
-            .stdin("in")
-            .run()
-    };
-    assert_eq!(run("cat; echo").ok().out(), "in\n");
-    // Codes that the client uses for itself as well, and a signal.
-    for code in [0, 1, 7, 127, 255] {
-        run(&format!("exit {code}")).code(code);
-    }
-    run("kill -TERM $$").code(143);
-    let odd = std::ffi::OsStr::new("a b'\"$x\n");
-    let echoed = env
-        .runner([
-            "run",
-            "--env",
-            "V=ä b",
-            "--cwd",
-            "/tmp",
-            &name,
-            "--",
-            "sh",
-            "-c",
-            "pwd; printf %s \"$V$0\"",
-        ])
-        .arg(odd)
-        .run()
-        .ok();
-    assert_eq!(echoed.out(), "/tmp\nä ba b'\"$x\n", "{echoed}");
+/// What becomes of an instance that somebody else has a hand in.
+fn then(env: &TestEnv) {
+    let name = env.acquire(SOURCE);
     let file = env.write("work/file", "copied");
     env.runner(["cp"])
         .arg(&file)
         .arg(format!("{name}:/root/"))
         .run()
         .ok();
-    assert_eq!(run("cat /root/file").ok().out(), "copied");
+    let read = env.runner(["run", &name, "--", "cat", "/root/file"]).run();
+    assert_eq!(read.ok().out(), "copied");
     env.runner(["release", &name]).run().ok();
-    eventually("it is gone", || Incus::instances(&env).is_empty());
+    eventually("it is gone", || Incus::instances(env).is_empty());
 
     // What somebody else removed is noticed, and is no trouble to discard.
-    let other = env.acquire("box");
-    let [made] = &Incus::instances(&env)[..] else {
+    let other = env.acquire(SOURCE);
+    let [made] = &Incus::instances(env)[..] else {
         panic!("one instance")
     };
     env.program("incus")
@@ -75,12 +54,12 @@ fn a_container_is_all_that_a_command_needs() {
     eventually("it is out of the books", || env.live().is_empty());
 
     // The service's own look.
-    env.acquire("box");
-    let _serve = Service::start(&env);
+    env.acquire(SOURCE);
+    let _serve = Service::start(env);
     eventually("a check that passes", || {
         env.live().iter().any(|one| !one["checked"].is_null())
     });
-    let [made] = &Incus::instances(&env)[..] else {
+    let [made] = &Incus::instances(env)[..] else {
         panic!("one instance")
     };
     env.program("incus")
@@ -88,7 +67,7 @@ fn a_container_is_all_that_a_command_needs() {
         .run()
         .ok();
     eventually("the end of what was stopped", || {
-        Incus::instances(&env).is_empty()
+        Incus::instances(env).is_empty()
     });
 
     // What cannot be made says why.
@@ -98,5 +77,5 @@ fn a_container_is_all_that_a_command_needs() {
         .run()
         .says(&["no-such", "not found"]);
     assert!(!said.to_string().contains("cannot be listed"), "{said}");
-    assert!(Incus::instances(&env).is_empty());
+    assert!(Incus::instances(env).is_empty());
 }

@@ -2,7 +2,11 @@
 //! here, over what comes closest elsewhere; each file says which. What every provider owes is in `contract/`.
 
 mod clouds;
+mod conform;
 mod ec2;
 mod incus;
 mod kubernetes;
 mod qemu;
+mod stage;
+
+pub(crate) use conform::SHOWN;
