@@ -13,7 +13,7 @@ const NAME: &str = "runner:";
 
 /// The signals that the wrapper outlives, because it has to report what became of the command. The others that kill
 /// (`KILL`) cannot be outlived, or are nothing to send to a group.
-const OUTLIVED: &str = "HUP INT QUIT TERM USR1 USR2 ALRM PIPE";
+const OUTLIVED: &str = "INT QUIT TERM USR1 USR2 ALRM PIPE";
 
 /// Appends `word` such that a shell reads it as one word.
 ///
@@ -53,7 +53,9 @@ fn line<'a>(script: &[u8], words: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8>
 
 /// The line that runs `command`, findable by `id`.
 pub(super) fn run(command: &Command, id: &str) -> Vec<u8> {
-    let mut script = format!("trap : {OUTLIVED}\n(").into_bytes();
+    // A terminal that is closed hangs up its session's leader, which is the wrapper, and the rest when that ends.
+    let hang_up = if command.tty { "" } else { " HUP" };
+    let mut script = format!("trap : {OUTLIVED}{hang_up}\n(").into_bytes();
     if let Some(cwd) = command.cwd.as_deref().filter(|cwd| !cwd.is_empty()) {
         script.extend_from_slice(b"cd ");
         quote(&path(cwd), &mut script);

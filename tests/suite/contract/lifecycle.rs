@@ -60,10 +60,7 @@ fn nothing_is_left_after_release(bench: &Bench) {
     bench.assert_clean();
     // Something that was left running must not hold an instance.
     let id = bench.acquire();
-    bench.sh(
-        &id,
-        "sleep 9753 > /dev/null 2>&1 < /dev/null & echo started",
-    );
+    bench.sh(&id, "sleep 30 > /dev/null 2>&1 < /dev/null & echo started");
     bench.env.runner(["discard", &id]).run().ok();
     if !bench.sees_this_machine() {
         bench.assert_clean();

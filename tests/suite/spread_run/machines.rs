@@ -1,8 +1,9 @@
 //! Machines behind ssh with a password: `adhoc`, reboots, and what goes wrong on the way to a machine.
 
 use runner_tests::backends::machine::Machine;
+use runner_tests::pty::Terminal;
 
-use super::{Project, entry, log, total};
+use super::{Project, entry, log, total, wait_until};
 
 const PASSWORD: &str = "pass word$1";
 
@@ -251,4 +252,38 @@ fn what_scripts_of_machines_see_and_a_discard_that_fails() {
         Some(&*format!("{address} of-the-run")),
         "{text}"
     );
+}
+
+#[test]
+fn closing_the_terminal_ends_a_shell_over_there() {
+    let Some(project) = on_machines(1, 1) else {
+        return;
+    };
+    let [restored, begun] = ["tmp/restored", "tmp/begun"].map(|name| project.env.path(name));
+    let restore = format!(
+        "execute: false\nrestore: echo x >> {}\n",
+        restored.display()
+    );
+    let project = project.task("s/t", &restore);
+    project.write();
+    let mut terminal = Terminal::start(&project.call(&["--debug"]).into_command(), 97, 31);
+    wait_until(|| terminal.seen().contains("s/t# "), || terminal.seen());
+    // A number of its own, by which it is known: the machine has other process ids than we see.
+    let asleep = format!("sleep\0{}\0", 100_000 + std::process::id());
+    let typed = asleep.trim_end_matches('\0').replace('\0', " ");
+    terminal.type_in(&format!("touch {}; {typed}\n", begun.display()));
+    let goes_on = || {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        // It may have ended meanwhile.
+        let mut lines =
+            processes.map(|one| std::fs::read(one.path().join("cmdline")).unwrap_or_default());
+        lines.any(|line| line == asleep.as_bytes())
+    };
+    wait_until(|| begun.exists() && goes_on(), || terminal.seen());
+    terminal.hang_up();
+    assert_eq!(terminal.wait(), 1, "{}", terminal.seen());
+    assert_eq!(std::fs::read_to_string(restored).unwrap(), "x\n");
+    let calls = std::fs::read_to_string(project.env.path("tmp/addresses.log")).unwrap();
+    assert_eq!(calls.matches("discard 127.0.0.1:").count(), 1);
+    wait_until(|| !goes_on(), || format!("{typed} goes on"));
 }
