@@ -159,6 +159,25 @@ fn a_new_that_outlives_its_caller_is_ended_before_delete() {
 }
 
 #[test]
+fn a_new_that_fails_after_it_made_a_machine_is_cleaned_up() {
+    let env = world("");
+    let here = env.path("");
+    let here = here.display();
+    env.script(
+        "hooks/new",
+        format!(
+            "#!/bin/sh\n: >{here}/machines/$RESALLOC_NAME\necho 'it does not boot' >&2\nexit 1\n"
+        ),
+    );
+    env.grant("pool");
+    let outcome = env.runner(["acquire", "-s", "pool"]).run().code(3);
+    outcome.says(&["it does not boot"]);
+    assert!(machines(&env).is_empty(), "{:?}", machines(&env));
+    assert_eq!(files(&env.path("calls")), ["delete"]);
+    assert!(env.live().is_empty(), "{:?}", env.live());
+}
+
+#[test]
 fn a_delete_that_fails_keeps_the_machine_in_the_books() {
     let env = world("");
     env.grant("pool");
