@@ -13,7 +13,7 @@ use super::round::{Own, Scope, Work};
 use super::tickets::Prepared;
 use super::wait::Bell;
 use super::{Ask, Draw, Engine, EngineError, FailureKind, HeldInstance, Result, Wait, fault};
-use crate::provider::{ErrorKind, HookPoint, ProviderError};
+use crate::provider::{ErrorKind, HookPoint};
 use crate::store::{Durability, InstanceRow, StoreError, TicketState};
 
 /// Instances that were handed out. Tell the user their names, then call [`Acquired::confirm`]: until then the next
@@ -438,8 +438,5 @@ pub(super) fn retry_after(error: &EngineError) -> Option<Duration> {
 }
 
 fn provider_kind(error: &EngineError) -> Option<&ErrorKind> {
-    let source = error.source.as_ref()?;
-    source
-        .downcast_ref::<ProviderError>()
-        .map(|error| &error.kind)
+    error.provider_error().map(|error| &error.kind)
 }

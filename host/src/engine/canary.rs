@@ -262,11 +262,7 @@ impl Engine {
         error: &EngineError,
         now: Timestamp,
     ) -> Stored<bool> {
-        let said = error
-            .source
-            .as_ref()
-            .and_then(|source| source.downcast_ref::<ProviderError>());
-        if said.is_some_and(blameless) {
+        if error.provider_error().is_some_and(blameless) {
             return Ok(false);
         }
         let candidate = tx

@@ -145,6 +145,11 @@ impl EngineError {
             source: Some(Box::new(error)),
         }
     }
+
+    /// What the provider said, where that is the cause.
+    pub fn provider_error(&self) -> Option<&ProviderError> {
+        self.source.as_ref()?.downcast_ref()
+    }
 }
 
 impl fmt::Display for EngineError {

@@ -10,7 +10,7 @@ use runner_core::instance::{Event, State};
 use super::{Definition, Engine, EngineError, FailureKind, Result, fault};
 use runner_core::policy::Millis;
 
-use crate::provider::{Access, Allocated, HookPoint, Provider, ProviderError, Request};
+use crate::provider::{Access, Allocated, HookPoint, Provider, Request};
 use crate::store::{Durability, InstanceRow, OperationId, StoreError, TicketState, Tx};
 
 impl Engine {
@@ -299,9 +299,7 @@ impl Engine {
 
 /// It failed before anything that could make an instance left the host.
 fn nothing_was_made(error: &EngineError) -> bool {
-    let cause = error.source.as_ref();
-    let cause = cause.and_then(|cause| cause.downcast_ref::<ProviderError>());
-    cause.is_some_and(|cause| cause.untouched)
+    error.provider_error().is_some_and(|cause| cause.untouched)
 }
 
 /// What a candidate could not make, its ticket gets of what is there: no error of the one who asked.

@@ -123,12 +123,8 @@ impl Engine {
             match self.finish(row).await {
                 Ok(true) => return Ok(None),
                 Ok(false) => {}
-                Err(error) => {
-                    let cause = error.source.as_ref();
-                    let cause = cause.and_then(|cause| cause.downcast_ref::<ProviderError>());
-                    // What fails on our side says nothing about the backend.
-                    return Ok(cause.cloned());
-                }
+                // What fails on our side says nothing about the backend.
+                Err(error) => return Ok(error.provider_error().cloned()),
             }
         }
         if label.is_empty() {

@@ -13,7 +13,7 @@ use crate::engine::{Ask, EngineError, FailureKind, Machine, Wait};
 use crate::jobs::events::{What, WorkerNumber};
 use crate::jobs::reuse::Entry;
 use crate::jobs::server;
-use crate::provider::{ErrorKind, ProviderError};
+use crate::provider::ErrorKind;
 
 /// How long a machine is asked for, and how long it may take to answer.
 const ALLOCATING: Duration = Duration::from_secs(5 * 60);
@@ -354,12 +354,7 @@ fn address(machine: &Machine) -> String {
 
 /// Asking again cannot help.
 fn fatal(error: &EngineError) -> bool {
-    let kind = error
-        .source
-        .as_ref()
-        .and_then(|source| source.downcast_ref::<ProviderError>())
-        .map(|error| &error.kind);
-    match kind {
+    match error.provider_error().map(|error| &error.kind) {
         Some(kind) => matches!(
             kind,
             ErrorKind::Invalid
@@ -387,11 +382,7 @@ fn gist(text: &str) -> String {
 
 /// What the provider said, without the frame that the engine puts around it.
 fn words(error: &EngineError) -> String {
-    let provider = error
-        .source
-        .as_ref()
-        .and_then(|source| source.downcast_ref::<ProviderError>());
-    match provider {
+    match error.provider_error() {
         Some(provider) => provider.message.clone(),
         None => match &error.hint {
             // The user must do something, and nobody else says what.
